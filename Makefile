@@ -1,0 +1,50 @@
+# make tables    every table and figure at the laptop scale
+# make test      the test suite
+# Everything else is listed by: make help
+
+CORES ?= 2
+SCALE ?= laptop
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --config scale=$(SCALE)
+
+.PHONY: help setup tables figures smoke test lint report clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(VENV)/.complete ## .venv with the exact lock
+
+# torch stands on the install line itself: resolved as a dependency it may become a build of several GB.
+$(VENV)/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+		{ echo "error: Python 3.11 was not found; install it or say make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.lock) -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+tables: setup ## every table and figure, SCALE=laptop unless given
+	$(SNAKEMAKE) all_tables all_figures
+
+figures: setup ## every figure
+	$(SNAKEMAKE) all_figures
+
+smoke: setup ## the whole workflow at tiny size, in its own data and results folders
+	$(MAKE) tables SCALE=smoke
+
+test: setup ## the test suite, a smoke run included
+	$(BIN)/python -m pytest -n 2
+
+lint: setup ## ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint --config scale=smoke
+
+report: tables ## report.html: tables, figures, captions, provenance of every job, offline
+	$(SNAKEMAKE) all_tables all_figures --report results/$(SCALE)/report.html
+
+clean: ## remove results and logs of SCALE (data are kept)
+	rm -rf results/$(SCALE) logs/$(SCALE) bench/$(SCALE)

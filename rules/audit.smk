@@ -1,0 +1,51 @@
+# The verification protocol: every model proposes its transition graph blind, ground truth only checks it.
+
+
+rule audit_mop:
+    input:
+        crossings=f"{DATA}/crossings/{{maze}}.npz",
+        model=rules.train_mop.output.model,
+        config=rules.train_mop.output.config,
+    output:
+        audit=f"{RESULTS}/audits/mop/{{arm}}/{{maze}}/seed{{seed}}.json",
+        graphs=f"{RESULTS}/audits/mop/{{arm}}/{{maze}}/seed{{seed}}.graphs.npz",
+        provenance=f"{RESULTS}/audits/mop/{{arm}}/{{maze}}/seed{{seed}}.provenance.json",
+    log:
+        f"{LOGS}/audits/mop/{{arm}}/{{maze}}/seed{{seed}}.log",
+    benchmark:
+        f"{BENCH}/audits/mop/{{arm}}/{{maze}}/seed{{seed}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("audit_mop"),
+        mem_mb=1000,
+    params:
+        settings=as_json(MOP["audit"]),
+        code=code_hash("audit_mop"),
+    shell:
+        "python workflow/scripts/audit_mop.py --crossings {input.crossings} --model {input.model} "
+        "--arm {wildcards.arm} --settings {params.settings:q} --out {output.audit} --graphs {output.graphs} "
+        "--provenance {output.provenance} > {log} 2>&1"
+
+
+rule audit_control:
+    input:
+        crossings=f"{DATA}/crossings/{{maze}}.npz",
+    output:
+        audit=f"{RESULTS}/audits/mop/{{control}}/{{maze}}/seed{{seed}}.json",
+        provenance=f"{RESULTS}/audits/mop/{{control}}/{{maze}}/seed{{seed}}.provenance.json",
+    log:
+        f"{LOGS}/audits/mop/{{control}}/{{maze}}/seed{{seed}}.log",
+    benchmark:
+        f"{BENCH}/audits/mop/{{control}}/{{maze}}/seed{{seed}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("audit_control"),
+        mem_mb=500,
+    params:
+        code=code_hash("audit_control"),
+    shell:
+        "python workflow/scripts/audit_control.py --crossings {input.crossings} --maze {wildcards.maze} "
+        "--control {wildcards.control} --seed {wildcards.seed} --out {output.audit} "
+        "--provenance {output.provenance} > {log} 2>&1"

@@ -1,0 +1,87 @@
+# What the .smk files share: the validated configuration, names of cells, hashes of code.
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from jepa import cells
+from jepa.config import arm_settings, dataset_settings, resolve
+from jepa.errors import JepaError
+from jepa.forecast import forecast
+from jepa.provenance import code_hash as hash_of_script
+from jepa.reporting import contents
+
+
+def refuse(error):
+    """End before anything runs, with one sentence instead of a traceback."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+try:
+    CONFIG = resolve(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+    for target in filter(lambda word: word.startswith("results/"), sys.argv):
+        cells.check_target(target, CONFIG)
+except JepaError as error:
+    refuse(error)
+
+SCALE = CONFIG["scale"]
+DATA = f"{CONFIG['data']['dir']}/{SCALE}"
+RESULTS = f"results/{SCALE}"
+LOGS = f"logs/{SCALE}"
+BENCH = f"bench/{SCALE}"
+MOP = CONFIG["mop"]
+
+
+wildcard_constraints:
+    arm="|".join(MOP["arms"]),
+    control="|".join(cells.CONTROLS),
+    executor_control="|".join(cells.EXECUTOR_CONTROLS),
+    maze="|".join(MOP["mazes"]),
+    dataset="|".join(contents.DATASETS[maze] for maze in MOP["mazes"]),
+    table="|".join(contents.TABLES),
+    figure="|".join(contents.FIGURES),
+    seed=r"\d+",
+
+
+# One thread a process, and the interpreter that runs Snakemake, unless conda provides another.
+PREFIX = "set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1; "
+if not workflow.deployment_settings.deployment_method:
+    PREFIX += f"export PATH={Path(sys.executable).parent}:$PATH; "
+if CONFIG["data"]["mirror"]:
+    PREFIX += f"export JEPA_DATA_MIRROR={shlex.quote(CONFIG['data']['mirror'])}; "
+shell.prefix(PREFIX)
+
+
+def code_hash(script):
+    """Hash of a script and of all package code below it: a `params` entry, so that changed code re-runs its cells."""
+    return hash_of_script(Path(workflow.basedir) / f"workflow/scripts/{script}.py")
+
+
+def as_json(settings):
+    """A config slice on a command line."""
+    return json.dumps(settings, sort_keys=True)
+
+
+def seconds(rule):
+    """Expected duration of one job of a rule on one core, for the forecast."""
+    return CONFIG["expected_seconds"][rule]
+
+
+def cells_of(names, kind):
+    """Paths of the cells of one kind that the named tables or figures are made of."""
+    needed = dict.fromkeys(cell for name in names for cell in contents.needs(name, CONFIG))
+    return [
+        cells.path_of(kind, SCALE, method, maze, seed)
+        for found, method, maze in needed
+        if found == kind
+        for seed in range(MOP["seeds"])
+    ]
+
+
+def print_forecast(dag):
+    """Say what will run and how long it may take, before it starts."""
+    jobs = [(job.rule.name, job.resources.get("expected_s", 1)) for job in dag.needrun_jobs()]
+    cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+    print(forecast(jobs, cores, SCALE), file=sys.stderr, flush=True)

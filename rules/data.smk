@@ -1,0 +1,45 @@
+# Datasets, and the cell crossings that MoP-JEPA's transitions are.
+
+
+rule fetch_dataset:
+    output:
+        train=f"{DATA}/{{dataset}}.npz",
+        val=f"{DATA}/{{dataset}}-val.npz",
+        provenance=f"{DATA}/{{dataset}}.provenance.json",
+    log:
+        f"{LOGS}/data/{{dataset}}.log",
+    benchmark:
+        f"{BENCH}/data/{{dataset}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("fetch_dataset"),
+        mem_mb=1500,
+    params:
+        settings=as_json(dataset_settings(CONFIG)),
+        code=code_hash("fetch_dataset"),
+    shell:
+        "python workflow/scripts/fetch_dataset.py --dataset {wildcards.dataset} --settings {params.settings:q} "
+        "--train {output.train} --val {output.val} --provenance {output.provenance} > {log} 2>&1"
+
+
+rule extract_crossings:
+    input:
+        lambda wildcards: f"{DATA}/{contents.DATASETS[wildcards.maze]}.npz",
+    output:
+        crossings=f"{DATA}/crossings/{{maze}}.npz",
+        provenance=f"{DATA}/crossings/{{maze}}.provenance.json",
+    log:
+        f"{LOGS}/data/crossings/{{maze}}.log",
+    benchmark:
+        f"{BENCH}/data/crossings/{{maze}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("extract_crossings"),
+        mem_mb=1000,
+    params:
+        code=code_hash("extract_crossings"),
+    shell:
+        "python workflow/scripts/extract_crossings.py --dataset {input} --maze {wildcards.maze} "
+        "--out {output.crossings} --provenance {output.provenance} > {log} 2>&1"

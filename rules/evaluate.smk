@@ -1,0 +1,47 @@
+# Closed-loop execution in the real environment.
+
+
+rule execute_mop:
+    input:
+        graphs=rules.audit_mop.output.graphs,
+    output:
+        execution=f"{RESULTS}/evals/mop/{{arm}}/{{maze}}/seed{{seed}}/execution.json",
+        provenance=f"{RESULTS}/evals/mop/{{arm}}/{{maze}}/seed{{seed}}/execution.provenance.json",
+    log:
+        f"{LOGS}/evals/mop/{{arm}}/{{maze}}/seed{{seed}}/execution.log",
+    benchmark:
+        f"{BENCH}/evals/mop/{{arm}}/{{maze}}/seed{{seed}}/execution.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("execute_mop"),
+        mem_mb=700,
+    params:
+        settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
+        code=code_hash("execute_mop"),
+    shell:
+        "python workflow/scripts/execute_mop.py --graphs {input.graphs} --method {wildcards.arm} "
+        "--maze {wildcards.maze} --seed {wildcards.seed} --settings {params.settings:q} "
+        "--out {output.execution} --provenance {output.provenance} > {log} 2>&1"
+
+
+rule execute_control:
+    output:
+        execution=f"{RESULTS}/evals/mop/{{executor_control}}/{{maze}}/seed{{seed}}/execution.json",
+        provenance=f"{RESULTS}/evals/mop/{{executor_control}}/{{maze}}/seed{{seed}}/execution.provenance.json",
+    log:
+        f"{LOGS}/evals/mop/{{executor_control}}/{{maze}}/seed{{seed}}/execution.log",
+    benchmark:
+        f"{BENCH}/evals/mop/{{executor_control}}/{{maze}}/seed{{seed}}/execution.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("execute_control"),
+        mem_mb=700,
+    params:
+        settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
+        code=code_hash("execute_mop"),
+    shell:
+        "python workflow/scripts/execute_mop.py --method {wildcards.executor_control} "
+        "--maze {wildcards.maze} --seed {wildcards.seed} --settings {params.settings:q} "
+        "--out {output.execution} --provenance {output.provenance} > {log} 2>&1"

@@ -1,0 +1,5 @@
+"""python -m jepa"""
+
+from jepa.cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""Names of cells: one result is one path, and the path says everything (see DESIGN of the folder tree)."""
+
+import re
+
+from jepa.errors import JepaError
+
+CONTROLS = ("displacement", "symmetrised", "train-edges", "majority")
+EXECUTOR_CONTROLS = ("truth", "truth-corrupted")
+PATTERNS = {
+    "models": "results/{scale}/models/mop/{method}/{maze}/seed{seed}/model.safetensors",
+    "audits": "results/{scale}/audits/mop/{method}/{maze}/seed{seed}.json",
+    "evals": "results/{scale}/evals/mop/{method}/{maze}/seed{seed}/execution.json",
+}
+
+
+def path_of(kind, scale, method, maze, seed):
+    """Path of one cell. kind: models, audits or evals. method: an arm or a control."""
+    return PATTERNS[kind].format(scale=scale, method=method, maze=maze, seed=seed)
+
+
+def mazes_of(config, arm):
+    """Mazes on which an arm's grids visit at this scale, in config order."""
+    grids = config["mop"]["grids"].values()
+    visited = {maze for grid in grids if arm in grid["arms"] for maze in grid["mazes"]}
+    return [maze for maze in config["mop"]["mazes"] if maze in visited]
+
+
+def grid_cells(config, kind):
+    """All (method, maze, seed) of one kind at this scale: the grids' arms, then the controls."""
+    mop = config["mop"]
+    cells = [(arm, maze, seed) for arm in mop["arms"] for maze in mazes_of(config, arm) for seed in range(mop["seeds"])]
+    controls = {"models": (), "audits": CONTROLS, "evals": EXECUTOR_CONTROLS}[kind]
+    if kind == "evals":
+        cells = [cell for cell in cells if cell[0] in mop["execution"]["arms"]]
+    return cells + [
+        (control, maze, seed) for control in controls for maze in mop["mazes"] for seed in range(mop["seeds"])
+    ]
+
+
+def check_target(path, config):
+    """Refuse a target that looks like a cell but names something that does not exist.
+
+    Raises JepaError in one sentence that names the part, its value and what is allowed.
+    """
+    parts = path.split("/")
+    if parts[0] != "results" or len(parts) < 2:
+        return
+    if parts[1] != config["scale"]:
+        raise JepaError(
+            f"target {path!r} is of scale {parts[1]!r}, but the scale of this run is {config['scale']!r}: "
+            f"add --config scale={parts[1]} if that is one of smoke, laptop, paper."
+        )
+    if len(parts) < 6 or parts[2] not in PATTERNS or parts[3] != "mop":
+        return
+    kind, method, maze = parts[2], parts[4], parts[5]
+    controls = {"models": (), "audits": CONTROLS, "evals": EXECUTOR_CONTROLS}[kind]
+    allowed = [*config["mop"]["arms"], *controls]
+    if method not in allowed:
+        raise JepaError(f"target {path!r} names the arm {method!r}; allowed are {', '.join(allowed)}.")
+    if maze not in config["mop"]["mazes"]:
+        raise JepaError(f"target {path!r} names the maze {maze!r}; allowed are {', '.join(config['mop']['mazes'])}.")
+    if not re.search(r"/seed\d+(/|\.json$)", path):
+        raise JepaError(f"target {path!r} must name a seed as seed0, seed1, ...")

@@ -1,0 +1,95 @@
+"""Read config.yaml: validate it, apply a scale, resolve what one cell depends on."""
+
+import copy
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from jepa.errors import JepaError
+
+
+def merge(base, override):
+    """A copy of nested dict `base` with the leaves of `override` put over it. Lists are replaced whole."""
+    merged = copy.deepcopy(base)
+    for key, value in override.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def resolve(raw, schema_path):
+    """Validated configuration with the chosen scale applied.
+
+    raw: dict of config.yaml, with `scale` naming a key of `scales`. Returns a dict without `scales` in which every
+    size is that of the scale. Raises JepaError in one sentence that names the key, the value and what is allowed.
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text())
+    _validate(raw, schema)
+    scale = raw["scale"]
+    if scale not in raw["scales"]:
+        raise JepaError(f"config key `scale` is {scale!r}; allowed are {', '.join(raw['scales'])}.")
+    config = merge({key: value for key, value in raw.items() if key != "scales"}, raw["scales"][scale])
+    _validate(config | {"scales": raw["scales"]}, schema)
+    _check_names(config)
+    return config
+
+
+def _validate(instance, schema):
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(instance))
+    if error is None:
+        return
+    key = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    if error.validator == "additionalProperties":
+        allowed = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(allowed))
+        raise JepaError(
+            f"config key `{key}` has the unknown entry {', '.join(map(repr, unknown))}; "
+            f"allowed there: {', '.join(allowed)}."
+        )
+    value = repr(error.instance)
+    allowed = {
+        "enum": lambda: "allowed are " + ", ".join(map(repr, error.validator_value)),
+        "minimum": lambda: f"it must be at least {error.validator_value}",
+        "exclusiveMinimum": lambda: f"it must be greater than {error.validator_value}",
+        "maximum": lambda: f"it must be at most {error.validator_value}",
+        "type": lambda: f"it must be of type {error.validator_value}",
+        "required": lambda: error.message,
+    }.get(error.validator, lambda: error.message)()
+    raise JepaError(f"config key `{key}` is {value if len(value) < 80 else value[:77] + '...'}; {allowed}.")
+
+
+def _check_names(config):
+    mop = config["mop"]
+    lists = {f"mop.grids.{name}.arms": grid["arms"] for name, grid in mop["grids"].items()}
+    for key, arms in (lists | {"mop.execution.arms": mop["execution"]["arms"]}).items():
+        for arm in arms:
+            if arm not in mop["arms"]:
+                raise JepaError(f"config key `{key}` names the arm {arm!r}; allowed are {', '.join(mop['arms'])}.")
+
+
+def arm_settings(config, arm):
+    """Everything that the model of one MoP-JEPA arm depends on: {model, predictor, training}.
+
+    This is the rule's `params`: editing one arm in config.yaml changes the settings of that arm alone.
+    """
+    mop = config["mop"]
+    if arm not in mop["arms"]:
+        raise JepaError(f"arm {arm!r} is unknown; allowed are {', '.join(mop['arms'])}.")
+    entry = mop["arms"][arm] or {}
+    training = merge(mop["training"], entry.get("training", {}))
+    training["steps"] = round(training["steps"] * training.pop("steps_factor", 1))
+    predictor = merge(mop["head"], entry["predictor"])
+    return {"model": dict(mop["model"]), "predictor": predictor, "training": training}
+
+
+def dataset_settings(config):
+    """What the datasets of the point mazes depend on: {source, seed, episode_share}."""
+    return {
+        "source": config["data"]["source"],
+        "seed": config["data"]["seed"],
+        "episode_share": config["mop"]["episode_share"],
+    }

@@ -1,0 +1,76 @@
+"""What this machine can do: a line for each thing, and a sentence on what to do about what is missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+# Gigabytes that a scale needs: memory, and disk for data and results.
+NEEDS_GB = {"smoke": (2, 1), "laptop": (6, 3), "paper": (8, 5)}
+PROBE = "import mujoco; r = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8); r.render()"
+
+
+def probe_gl():
+    """The first GL backend that renders ("egl" or "osmesa"), or None. Each is tried in a process of its own."""
+    for backend in ("egl", "osmesa"):
+        environment = os.environ | {"MUJOCO_GL": backend}
+        try:
+            done = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            continue
+        if done.returncode == 0:
+            return backend
+    return None
+
+
+def checks(config):
+    """Yield (topic, good, text); good is None where a finding is neither good nor bad."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield "python", sys.version_info[:2] == (3, 11), f"{version} (3.11 is what the lock is made for)"
+    try:
+        import torch
+
+        devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        yield (
+            "torch",
+            True,
+            f"{torch.__version__} on {', '.join(devices) or 'CPU (no CUDA device; not needed here)'}",
+        )
+    except ImportError as error:
+        yield "torch", False, f"cannot be imported ({error}): run make setup"
+    backend = probe_gl()
+    missing = "no backend renders: install libegl1 or libosmesa6; the point mazes need no rendering"
+    yield "gl", True if backend else None, f"{backend} renders" if backend else missing
+    memory_gb, disk_gb = NEEDS_GB[config["scale"]]
+    available = psutil.virtual_memory().available / 2**30
+    yield (
+        "memory",
+        available >= memory_gb,
+        f"{available:.1f} GB free, scale {config['scale']} needs {memory_gb}",
+    )
+    folder = Path(config["data"]["dir"]).resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    yield "disk", free >= disk_gb, f"{free:.1f} GB free at {folder}, scale {config['scale']} needs {disk_gb}"
+    yield "cores", None, f"{os.cpu_count()} (the forecasts of the workflow scale with --cores)"
+
+
+def report(config, out):
+    """Write the report to `out`; True when nothing that the scale needs is missing."""
+    from jepa.data.fetch import sources
+    from jepa.reporting.contents import DATASETS
+
+    healthy = True
+    for topic, good, text in checks(config):
+        healthy &= good is not False
+        mark = {True: "ok", False: "FAIL", None: "--"}[good]
+        print(f"{topic:<10} {mark:<5} {text}", file=out, flush=True)
+    mirror = config["data"]["mirror"] or os.environ.get("JEPA_DATA_MIRROR")
+    for maze in config["mop"]["mazes"]:
+        answers = "; ".join(f"{name}: {answer}" for name, answer in sources(DATASETS[maze], mirror))
+        print(f"{'data':<10} {'--':<5} {DATASETS[maze]}: {answers}", file=out, flush=True)
+    return healthy

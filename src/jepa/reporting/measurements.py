@@ -1,0 +1,141 @@
+"""Measurements: one tidy row for every cell of every table; tables are printed from nothing else."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from jepa.errors import JepaError
+from jepa.files import atomic_path
+from jepa.random import rng_of
+from jepa.reporting.layout import TAGS, quantity_of
+from jepa.reporting.mop_tables import TABLES
+from jepa.reporting.quantities import UNDEFINED, measured, rank_among
+from jepa.reporting.records import Records, read_tags
+
+PAPER = "mop"
+KEYS = ["paper", "table", "row", "column"]
+COLUMNS = [
+    *KEYS,
+    "value",  # ours
+    "sd",  # population deviation over seeds
+    "n",  # seeds; episodes for a rate; mazes for a range
+    "lo",  # 95 % interval (seeds: bootstrap of the mean; rates: Wilson), or the ends of a range
+    "hi",
+    "scale",
+    "tag",  # of the data; the weakest when a cell spans mazes
+    "published",  # the paper's value
+    "published_sd",
+    "text",  # words about ours: `not run`, `undefined`, a verdict
+    "published_text",  # the paper's words or range
+    "steps",  # training steps of an arm
+]
+NUMBERS = ["value", "sd", "n", "lo", "hi", "published", "published_sd"]
+PAPER_COLUMNS = ["table", "row", "column", "value", "sd", "note"]
+
+
+def read_published(path):
+    """Published numbers: {(table, row, column): (value, sd, text)}; words and ranges are text without value."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise JepaError(f"The published numbers {path} cannot be read ({error}); restore the file from git.") from None
+    if list(table.columns) != PAPER_COLUMNS:
+        raise JepaError(f"{path} must have the columns {', '.join(PAPER_COLUMNS)}; restore the file from git.")
+    published = {}
+    for line in table.itertuples(index=False):
+        key = (line.table, line.row, line.column)
+        if key in published:
+            raise JepaError(f"{path} gives {' / '.join(key)} twice; keep one line.")
+        try:
+            published[key] = (float(line.value), float(line.sd) if line.sd else None, "")
+        except ValueError:
+            published[key] = (None, None, line.value)
+    return published
+
+
+def measure(table, records, published, scale, tags, steps=None):
+    """Tidy rows of one table, in its order (columns: COLUMNS).
+
+    table: a key of TABLES. records: Records. published: of `read_published`. tags: {maze: data tag}. A cell
+    that was not run has no value and the text `not run`; a cell without meaning (a control's gated readout)
+    has no row.
+    """
+    rows = []
+    for panel in TABLES[table].panels:
+        external = [row.key for row in panel.rows if row.group == "external" and not row.methods]
+        for row in panel.rows:
+            for column in panel.columns:
+                quantity = quantity_of(row, column)
+                value, sd, text = published.get((table, row.key, column.key), (None, None, ""))
+                if quantity is None and value is None and not text:
+                    continue
+                quoted = [published.get((table, name, column.key), (None,))[0] for name in external]
+                ours = _measured(
+                    quantity, records, row, column, quoted, rng_of("bootstrap", table, row.key, column.key)
+                )
+                rows.append(
+                    {
+                        **dict(zip(KEYS, (PAPER, table, row.key, column.key), strict=True)),
+                        **{name: getattr(ours, name) for name in ("value", "sd", "n", "lo", "hi", "text")},
+                        "scale": scale,
+                        "tag": weakest(tags[maze] for maze in column.mazes if maze in tags) if quantity else "",
+                        "published": value,
+                        "published_sd": sd,
+                        "published_text": text,
+                        "steps": steps,
+                    }
+                )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _measured(quantity, records, row, column, quoted, rng):
+    if quantity is None:
+        return UNDEFINED
+    if quantity.startswith("rank:"):
+        rate = measured(quantity.removeprefix("rank:"), records, row.methods, column.mazes, rng)
+        return rank_among(rate, [value for value in quoted if value is not None])
+    return measured(quantity, records, row.methods, column.mazes, rng)
+
+
+def weakest(tags):
+    """The tag farthest from the paper's own data; empty for none."""
+    return max(tags, key=TAGS.index, default="")
+
+
+def write_measurements(table, audit_files, eval_files, paper_csv, out, scale, tag_files, steps=None):
+    """Measure one table from audit and execution files and write its tidy rows to the CSV `out`."""
+    if table not in TABLES:
+        raise JepaError(f"There is no table {table!r}; there are {', '.join(TABLES)}.")
+    records = Records(audit_files, eval_files)
+    tags = read_tags(tag_files, records.mazes())
+    steps = steps if steps is not None else "-".join(map(str, records.steps()))
+    _write(measure(table, records, read_published(paper_csv), scale, tags, steps), out)
+
+
+def read_measurements(path):
+    """Tidy rows from a CSV that `write_measurements` or `join_measurements` wrote; empty numbers are NaN."""
+    try:
+        rows = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(set(COLUMNS) - set(NUMBERS), str),
+            keep_default_na=False,
+            na_values={name: [""] for name in NUMBERS},
+        )
+    except (OSError, ValueError) as error:
+        raise JepaError(f"The measurements {path} cannot be read ({error}); run the rule that writes them.") from None
+    if list(rows.columns) != COLUMNS:
+        raise JepaError(f"{path} must have the columns {', '.join(COLUMNS)}; run the rule that writes it again.")
+    return rows
+
+
+def join_measurements(files, out):
+    """Concatenate the tidy rows of several tables into the CSV `out`, in the order given."""
+    _write(pd.concat([read_measurements(path) for path in files], ignore_index=True), out)
+
+
+def _write(rows, out):
+    buffer = io.StringIO()
+    rows.to_csv(buffer, index=False, float_format="%.6g", lineterminator="\n")
+    with atomic_path(Path(out)) as temporary:
+        temporary.write_text(buffer.getvalue())

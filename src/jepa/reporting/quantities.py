@@ -1,0 +1,253 @@
+"""The numbers behind the cells of the tables: each function takes recorded results and gives one `Measure`.
+
+Everywhere: records: Records. methods: the row's methods. mazes: the column's mazes. argument: what follows
+the name in the table's declaration. rng: numpy Generator, for bootstrap intervals. Means over seeds carry the
+population deviation.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+from jepa.envs.point_maze import maze_graph
+from jepa.errors import JepaError
+from jepa.evaluation.statistics import bootstrap_ci, mean_sd, paired_bootstrap, wilson
+from jepa.reporting.layout import ARMS
+from jepa.reporting.records import episodes, seed_values
+
+SEPARATE = 1.5  # fewer distinct successors a cell than this is one prediction; the mazes have 2.1-2.2
+NO_CONTEXT = 1e-9  # the codebook's ratio to off-context coverage is 1 to the last bits
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measured cell. n: seeds, or episodes for a rate. lo, hi: 95 % interval, or the ends of a range.
+
+    text: words instead of, or about, the number: `not run`, `undefined`, a verdict.
+    """
+
+    value: float | None = None
+    sd: float | None = None
+    n: int = 0
+    lo: float | None = None
+    hi: float | None = None
+    text: str = ""
+
+
+NOT_RUN = Measure(text="not run")
+UNDEFINED = Measure(text="undefined")
+
+
+def over_seeds(values, rng):
+    """Mean, deviation and bootstrap interval of {seed: value}."""
+    if not values:
+        return UNDEFINED
+    values = list(values.values())
+    spread, interval = mean_sd(values), bootstrap_ci(values, rng)
+    return Measure(spread["mean"], spread["sd"], spread["n"], interval["low"], interval["high"])
+
+
+def per_seed(records, methods, mazes, rng, value_of):
+    """`over_seeds` of value_of(audit record) for the one method and maze of a cell."""
+    found = records.get("audits", methods[0], mazes[0])
+    values = {record.data["seed"]: value_of(record) for record in found}
+    return over_seeds({k: v for k, v in values.items() if v is not None}, rng) if found else NOT_RUN
+
+
+def mean(records, methods, mazes, argument, rng):
+    """Mean over seeds of the audit's value at a dotted path."""
+    return per_seed(records, methods, mazes, rng, lambda record: record.at(argument))
+
+
+def mean_gated_or_raw(records, methods, mazes, argument, rng):
+    """Mean over seeds, gated readout, or raw where the method has no weights."""
+    return per_seed(records, methods, mazes, rng, lambda record: _gated(record)[argument])
+
+
+def sweep(records, methods, mazes, argument, rng):
+    """Mean over seeds of a field at one point of a sweep: `path field key=point`."""
+    path, field, point = argument.split()
+    key, _, at = point.partition("=")
+
+    def value_of(record):
+        points = record.at(path) or []
+        return next((p.get(field) for p in points if abs(p.get(key, -1) - float(at)) < 1e-9), None)
+
+    return per_seed(records, methods, mazes, rng, value_of)
+
+
+def edges(records, methods, mazes, argument, rng):
+    """Distinct proposed successors a cell: edges of the proposal / cells. argument: the readout."""
+    if len(mazes) > 1:
+        return _across(mazes, lambda maze: edges(records, methods, (maze,), argument, rng))
+    cells = len(maze_graph(mazes[0]).cells)
+    return per_seed(records, methods, mazes, rng, lambda record: _over(record.at(f"{argument}.n_edges"), cells))
+
+
+def codes(records, methods, mazes, argument, rng):
+    """Distinct decoded cells / cells (raw readout), which the codebook's planAll must equal."""
+    cells = len(maze_graph(mazes[0]).cells)
+    return per_seed(records, methods, mazes, rng, lambda record: _over(record.at("raw.n_distinct_decoded"), cells))
+
+
+def distance(records, methods, mazes, argument, rng):
+    """Raw realroute over all pairs whose true distance lies in `low-high`, pairs weighted alike."""
+    low, high = (int(part) for part in argument.split("-"))
+
+    def value_of(record):
+        points = [p for p in record.at("raw.distance") if low <= p["d"] <= high and p["realroute"] is not None]
+        pairs = sum(p["n"] for p in points)
+        return sum(p["n"] * p["realroute"] for p in points) / pairs if pairs else None
+
+    return per_seed(records, methods, mazes, rng, value_of)
+
+
+def ceiling(records, methods, mazes, argument, rng):
+    """Mean over seeds of a ceiling that the hold-out split sets; all audits of a maze and seed agree on it."""
+    found = records.audits_of(mazes[0])
+    return over_seeds(seed_values(found, f"ceilings.{argument}"), rng) if found else NOT_RUN
+
+
+def constant(records, methods, mazes, argument, rng):
+    """A bound that holds by definition."""
+    return Measure(float(argument))
+
+
+def paired(records, methods, mazes, argument, rng):
+    """Mean per-seed difference, first method minus second, over the seeds that both have."""
+    first, second = (seed_values(records.get("audits", method, mazes[0]), argument) for method in methods)
+    seeds = sorted(set(first) & set(second))
+    if not seeds:
+        return NOT_RUN
+    differences = [first[seed] - second[seed] for seed in seeds]
+    interval = paired_bootstrap([first[s] for s in seeds], [second[s] for s in seeds], rng)
+    return Measure(interval["mean"], mean_sd(differences)["sd"], len(seeds), interval["low"], interval["high"])
+
+
+def quotient(records, methods, mazes, argument, rng):
+    """Mean of the first method over mean of the second; over several mazes their smallest and largest."""
+    if len(mazes) > 1:
+        return _across(mazes, lambda maze: quotient(records, methods, (maze,), argument, rng))
+    first, second = (mean(records, (method,), mazes, argument, rng) for method in methods)
+    if not first.n or not second.n:
+        return NOT_RUN
+    return Measure(first.value / second.value, n=min(first.n, second.n)) if second.value else UNDEFINED
+
+
+def value_range(records, methods, mazes, argument, rng):
+    """Smallest and largest mean over the mazes; the value is the mean of the means."""
+    return _across(mazes, lambda maze: mean(records, methods, (maze,), argument, rng))
+
+
+def leads(records, methods, mazes, argument, rng):
+    """Number of mazes where the method's mean is the highest of all arms; n: mazes with two arms or more."""
+    wins = compared = 0
+    for maze in mazes:
+        means = {arm: mean(records, (arm,), (maze,), argument, rng).value for arm in ARMS}
+        ours, others = means.pop(methods[0]), [value for value in means.values() if value is not None]
+        if ours is not None and others:
+            compared += 1
+            wins += ours > max(others)
+    return Measure(wins, n=compared) if compared else NOT_RUN
+
+
+def modes(records, methods, mazes, argument, rng):
+    """Does the readout enumerate modes? A word (see Table 6's note); value: distinct successors a cell."""
+    found = [record for maze in mazes for record in records.get("audits", methods[0], maze)]
+    if not found:
+        return NOT_RUN
+    counts = [_gated(r)["n_edges"] / len(maze_graph(r.data["maze"]).cells) for r in found]
+    successors = mean_sd(counts)
+    ratios = [_gated(record).get("cov_r_over_shuffle_off") for record in found]
+    ratios = [ratio for ratio in ratios if ratio is not None]
+    weightless = all(record.at("gated.n_edges") in (None, record.at("raw.n_edges")) for record in found)
+    if max(record.at("K") or 1 for record in found) == 1:
+        word = "no"
+    elif ratios and max(abs(ratio - 1) for ratio in ratios) < NO_CONTEXT:
+        word = "static"
+    elif successors["mean"] < SEPARATE:
+        word = "no"
+    else:
+        word = "unweighted" if weightless else "yes"
+    return Measure(successors["mean"], successors["sd"], len(found), text=word)
+
+
+def rate(records, methods, mazes, argument, rng):
+    """Execution success with Wilson interval: `readout planner cost repair which` (see `records.episodes`)."""
+    cells = [records.get("evals", methods[0], maze) for maze in mazes]
+    counts = [episodes(found, *argument.split()) for found in cells if found]
+    counts = [count for count in counts if count]
+    if not counts:
+        return NOT_RUN
+    successes, trials = (sum(part) for part in zip(*counts, strict=True))
+    return Measure(successes / trials, None, trials, *wilson(successes, trials))
+
+
+def ranking(records, methods, mazes, argument, rng):
+    """Do two edge costs rank the arms alike? `yes` unless two arms strictly change places; value: such pairs."""
+    before, after = (
+        {method: rate(records, (method,), mazes, f"raw dijkstra {cost} full all", rng).value for method in methods}
+        for cost in argument.split()
+    )
+    ranked = [method for method in methods if before[method] is not None and after[method] is not None]
+    if len(ranked) < 2:
+        return NOT_RUN
+    swaps = sum((before[a] - before[b]) * (after[a] - after[b]) < 0 for a, b in combinations(ranked, 2))
+    return Measure(swaps, n=len(ranked), text="no" if swaps else "yes")
+
+
+def rank_among(measure, quoted):
+    """Rank of a measured rate among quoted ones, 1 the best; lo, hi: ranks that its interval allows."""
+    if measure.value is None:
+        return measure
+
+    def place(value):
+        return 1 + sum(other > value for other in quoted)
+
+    return Measure(place(measure.value), n=len(quoted) + 1, lo=place(measure.hi), hi=place(measure.lo))
+
+
+def _over(count, cells):
+    return None if count is None else count / cells
+
+
+def _gated(record):
+    return record.at("gated") or record.at("raw")
+
+
+def _across(mazes, measure_of):
+    """Smallest and largest value over the mazes that were run; n is their number."""
+    values = [m.value for m in map(measure_of, mazes) if m.value is not None]
+    if not values:
+        return NOT_RUN
+    spread = mean_sd(values)
+    return Measure(spread["mean"], spread["sd"], len(values), min(values), max(values))
+
+
+QUANTITIES = {
+    "ceiling": ceiling,
+    "codes": codes,
+    "constant": constant,
+    "distance": distance,
+    "edges": edges,
+    "leads": leads,
+    "mean": mean,
+    "mean_gated_or_raw": mean_gated_or_raw,
+    "modes": modes,
+    "paired": paired,
+    "quotient": quotient,
+    "range": value_range,
+    "ranking": ranking,
+    "rate": rate,
+    "ratio_gated_or_raw": mean_gated_or_raw,
+    "sweep": sweep,
+}
+
+
+def measured(quantity, records, methods, mazes, rng):
+    """Evaluate `name:argument`. Raises JepaError when a file lacks what the quantity needs."""
+    name, _, argument = quantity.partition(":")
+    try:
+        return QUANTITIES[name](records, methods, mazes, argument, rng)
+    except (KeyError, TypeError) as error:
+        files = ", ".join(r.path for m in methods for maze in mazes for r in records.get("audits", m, maze))
+        raise JepaError(f"{name} cannot be computed, one of these files is damaged ({error!r}): {files}.") from error

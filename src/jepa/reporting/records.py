@@ -1,0 +1,125 @@
+"""Reading the audits and executions of the grid: one JSON file a (method, maze, seed)."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from jepa.errors import JepaError
+from jepa.files import read_json
+from jepa.reporting.layout import DATASETS, TAGS
+
+FIRST_SEEDS = 3  # the paper executes and measures coverage with three seeds
+
+
+@dataclass(frozen=True)
+class Record:
+    """One audit or execution file: its path, for messages, and its content."""
+
+    path: str
+    data: dict
+
+    def at(self, path):
+        """The value at a dotted path such as `raw.votes.realroute`; None where any part of it is undefined.
+
+        Raises JepaError, naming the file, when the key is absent.
+        """
+        value = self.data
+        for key in path.split("."):
+            if value is None:
+                return None
+            if not isinstance(value, dict) or key not in value:
+                raise JepaError(f"{self.path} lacks `{path}`; delete it and run the rule that writes it again.")
+            value = value[key]
+        return value
+
+
+class Records:
+    """Audits and executions by (kind, method, maze), ordered by seed; kind is `audits` or `evals`."""
+
+    def __init__(self, audit_files=(), eval_files=()):
+        self._by_cell = {}
+        for kind, files, needed in (("audits", audit_files, "raw"), ("evals", eval_files, "runs")):
+            for path in files:
+                self._add(kind, Path(path), needed)
+        for cell, records in self._by_cell.items():
+            records.sort(key=lambda record: record.data["seed"])
+            twice = [seed for seed, count in Counter(r.data["seed"] for r in records).items() if count > 1]
+            if twice:
+                paths = ", ".join(record.path for record in records if record.data["seed"] == twice[0])
+                raise JepaError(f"{' '.join(cell)} was given twice for seed {twice[0]} ({paths}); pass each file once.")
+
+    def _add(self, kind, path, needed):
+        data = read_json(path)
+        missing = [k for k in ("method", "maze", "seed", needed) if not isinstance(data, dict) or k not in data]
+        if missing:
+            raise JepaError(f"{path} lacks `{missing[0]}`; delete it and run the rule that writes it again.")
+        if data["maze"] not in DATASETS:
+            raise JepaError(f"{path} is of the unknown maze `{data['maze']}`; known are {', '.join(DATASETS)}.")
+        self._by_cell.setdefault((kind, data["method"], data["maze"]), []).append(Record(str(path), data))
+
+    def get(self, kind, method, maze):
+        """Records of one cell of the grid, by seed; empty when it was not run."""
+        return self._by_cell.get((kind, method, maze), [])
+
+    def audits_of(self, maze):
+        """Audits of every method on one maze."""
+        return [r for (kind, _, m), records in self._by_cell.items() if (kind, m) == ("audits", maze) for r in records]
+
+    def mazes(self):
+        """Mazes that have any file."""
+        return {maze for _, _, maze in self._by_cell}
+
+    def seeds(self):
+        """How many seeds the files are of."""
+        return len({record.data["seed"] for records in self._by_cell.values() for record in records})
+
+    def steps(self):
+        """Numbers of training steps that the files tell, ascending; empty when they tell none."""
+        found = {r.data.get("steps") for records in self._by_cell.values() for r in records}
+        return sorted(found - {None})
+
+
+def seed_values(records, path):
+    """Values at a dotted path by seed, without the undefined ones: {seed: float}."""
+    values = {record.data["seed"]: record.at(path) for record in records}
+    return {seed: float(value) for seed, value in values.items() if value is not None}
+
+
+def episodes(records, readout, planner, cost, repair, which):
+    """(successes, episodes) of the runs that match; None without such a run.
+
+    which: `all` episodes, or `first`: the first episode of every task for the first three seeds (the paper's
+    1 x 5 x 3).
+    """
+    wanted = {"readout": readout, "planner": planner, "cost": cost, "repair": repair}
+    if which == "first":
+        records = records[:FIRST_SEEDS]
+    outcomes = []
+    for record in records:
+        for run in record.data["runs"]:
+            try:
+                if all(run[key] == value for key, value in wanted.items()):
+                    played = [e for e in run["episodes"] if which == "all" or e["episode"] == 0]
+                    outcomes += [int(e["success"]) for e in played]
+            except (KeyError, TypeError) as error:
+                message = f"{record.path} has a run without {error}; delete it and run its rule again."
+                raise JepaError(message) from None
+    return (sum(outcomes), len(outcomes)) if outcomes else None
+
+
+def read_tags(tag_files, mazes):
+    """Equivalence tag of the data of each maze, from the provenance files of the datasets: {maze: tag}.
+
+    Raises JepaError when a maze that has results has no tag: no number is printed without one.
+    """
+    by_dataset = {}
+    for path in tag_files:
+        facts = Record(str(path), read_json(path))
+        tag = facts.at("tag")
+        if tag not in TAGS:
+            raise JepaError(f"{path} has the unknown data tag `{tag}`; known are {', '.join(TAGS)}.")
+        by_dataset[facts.at("dataset")] = tag
+    untagged = [DATASETS[maze] for maze in sorted(mazes) if DATASETS[maze] not in by_dataset]
+    if untagged:
+        raise JepaError(f"No provenance file tells the data tag of {', '.join(untagged)}; pass its .provenance.json.")
+    return {maze: by_dataset[dataset] for maze, dataset in DATASETS.items() if dataset in by_dataset}

@@ -1,0 +1,55 @@
+"""Shared by the tests: the repository's root and a way to run Snakemake on a copy of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("Snakefile", "config.yaml", "rules", "workflow", "profiles", "paper", "envs")
+
+
+class Workflow:
+    """A copy of the workflow in a folder of its own, run as a user runs it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, folder / part)
+
+    def run(self, *arguments, timeout=600):
+        """snakemake with these arguments on two cores. Returns the finished process, its output as text."""
+        command = [Path(sys.executable).parent / "snakemake", "--cores", "2", *arguments]
+        environment = {k: v for k, v in os.environ.items() if k != "JEPA_DATA_MIRROR"}
+        environment |= {"COLUMNS": "200"}
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            env=environment,
+        )
+
+    def planned(self, *arguments):
+        """{rule name: jobs} of a dry run; rule names are printed with spaces by the logger."""
+        done = self.run("-n", *arguments)
+        assert done.returncode == 0, done.stdout
+        jobs = {}
+        for line in done.stdout.partition("Job stats")[2].splitlines():
+            words = line.split()
+            if words and words[0] == "total":
+                break
+            if len(words) >= 2 and words[-1].isdigit():
+                jobs["_".join(words[:-1])] = int(words[-1])
+        return jobs
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    return Workflow(tmp_path)

@@ -1,0 +1,130 @@
+"""The configuration: scales change sizes only, arms list differences, mistakes are one sentence."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from jepa import cells
+from jepa.config import arm_settings, merge, resolve
+from jepa.errors import JepaError
+
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+
+
+@pytest.fixture
+def raw():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_every_scale_resolves_and_keeps_the_shape(raw, scale):
+    config = resolve(raw | {"scale": scale}, SCHEMA)
+    base = resolve(raw | {"scale": "laptop"}, SCHEMA)
+    assert config["mop"]["arms"] == base["mop"]["arms"]
+    assert config["mop"]["audit"] == base["mop"]["audit"]
+    assert config["mop"]["mazes"] == base["mop"]["mazes"]
+    assert config["mop"]["training"]["lr"] == base["mop"]["training"]["lr"]
+
+
+def test_laptop_meets_its_promise(raw):
+    """7 arms x 3 mazes x 3 seeds, at least 6,000 steps each, on the official number of episodes."""
+    mop = resolve(raw, SCHEMA)["mop"]
+    assert mop["grids"]["planning"]["arms"] == ["dense", "m3", "var", "mdn", "mop", "ensemble", "codebook"]
+    assert len(mop["grids"]["planning"]["mazes"]) == 3
+    assert mop["seeds"] >= 3 and mop["training"]["steps"] >= 6000 and mop["episode_share"] == 1
+
+
+def test_an_arm_depends_on_its_own_entry_only(raw):
+    config = resolve(raw, SCHEMA)
+    before = {arm: arm_settings(config, arm) for arm in config["mop"]["arms"]}
+    config["mop"]["arms"]["mdn"]["predictor"]["lambda_bal"] = 0.5
+    changed = [arm for arm in before if arm_settings(config, arm) != before[arm]]
+    assert changed == ["mdn"]
+
+
+def test_steps_factor_multiplies_the_scale(raw):
+    config = resolve(raw, SCHEMA)
+    steps = config["mop"]["training"]["steps"]
+    assert arm_settings(config, "mop-matched")["training"]["steps"] == 3 * steps
+    assert "steps_factor" not in arm_settings(config, "mop")["training"]
+
+
+def test_merge_leaves_its_arguments_alone():
+    base, override = {"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}
+    kept = copy.deepcopy((base, override))
+    assert merge(base, override) == {"a": {"b": 1, "c": [2]}}
+    assert (base, override) == kept
+
+
+def put(raw, path, value):
+    *parents, last = path.split(".")
+    entry = raw
+    for parent in parents:
+        entry = entry[parent]
+    entry[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("scale", "huge", ["scale", "'huge'", "'smoke', 'laptop', 'paper'"]),
+        ("colour", 1, ["top level", "'colour'", "allowed there: data"]),
+        ("mop.seedz", 1, ["mop", "'seedz'", "seeds"]),
+        ("mop.seeds", -1, ["mop.seeds", "-1", "at least 1"]),
+        ("mop.seeds", 2.5, ["mop.seeds", "2.5", "integer"]),
+        ("mop.model.width", 0, ["mop.model.width", "0", "at least 1"]),
+        ("mop.training.lr", "fast", ["mop.training.lr", "'fast'", "number"]),
+        ("mop.training.batch_size", None, ["mop.training.batch_size", "None", "integer"]),
+        ("mop.episode_share", 0, ["mop.episode_share", "0", "greater than 0"]),
+        ("mop.episode_share", 1.5, ["mop.episode_share", "1.5", "at most 1"]),
+        ("mop.mazes", ["giant"], ["mop.mazes", "'giant'", "medium-stitch"]),
+        ("mop.grids.planning.arms", ["mopp"], ["mop.grids.planning.arms", "'mopp'", "dense, m3"]),
+        ("mop.grids.planning.mazes", ["umaze"], ["'umaze'", "teleport"]),
+        ("mop.arms.mop.predictor.balance", "hard", ["balance", "'hard'", "'soft', 'literal'"]),
+        ("mop.arms.mop.predictor.kappa", 1, ["mop.arms.mop.predictor", "'kappa'"]),
+        ("data.source", "internet", ["data.source", "'internet'", "'mirror'"]),
+        ("scales.smoke.mop.audit", {"gate": 1}, ["scales.smoke.mop", "'audit'"]),
+        ("scales.laptop.mop", {"training": {"lr": 1.0}}, ["scales.laptop.mop.training", "'lr'"]),
+        ("mop.model", None, ["mop.model", "None", "object"]),
+    ],
+)
+def test_mistakes_name_key_value_and_what_is_allowed(raw, path, value, words):
+    put(raw, path, value)
+    with pytest.raises(JepaError) as caught:
+        resolve(raw, SCHEMA)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message and message.endswith(".")
+
+
+def test_grid_arms_exist_for_execution_too(raw):
+    raw["mop"]["execution"]["arms"] = ["mop", "nope"]
+    with pytest.raises(JepaError, match="mop.execution.arms.*'nope'"):
+        resolve(raw, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("results/laptop/audits/mop/mopp/teleport/seed0.json", ["arm 'mopp'", "dense"]),
+        ("results/laptop/audits/mop/mop/giant/seed0.json", ["maze 'giant'", "teleport"]),
+        ("results/paper/audits/mop/mop/teleport/seed0.json", ["scale 'paper'", "'laptop'"]),
+        ("results/laptop/audits/mop/mop/teleport/seedx.json", ["seed0"]),
+        ("results/laptop/models/mop/displacement/teleport/seed0/model.safetensors", ["arm 'displacement'"]),
+    ],
+)
+def test_targets_that_cannot_exist_are_refused_in_a_sentence(raw, target, words):
+    with pytest.raises(JepaError) as caught:
+        cells.check_target(target, resolve(raw, SCHEMA))
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_targets_that_exist_pass(raw):
+    config = resolve(raw, SCHEMA)
+    for kind in cells.PATTERNS:
+        for cell in cells.grid_cells(config, kind):
+            cells.check_target(cells.path_of(kind, "laptop", *cell), config)
+    cells.check_target("results/laptop/measurements.csv", config)
+    cells.check_target("all_tables", config)

@@ -1,0 +1,93 @@
+"""The registry of official datasets."""
+
+import re
+
+import pytest
+
+from jepa.data import registry
+from jepa.errors import JepaError
+
+ENTRY = """
+set:
+  urls: [{url}]
+  files:
+    a.npz: {facts}
+  licence: MIT
+"""
+
+
+def load(tmp_path, text):
+    path = tmp_path / "registry.yaml"
+    path.write_text(text)
+    return registry.load(path)
+
+
+def one(tmp_path, url="https://example.org/{file}", facts="{trust: tofu}"):
+    return load(tmp_path, ENTRY.replace("{url}", f'"{url}"').replace("{facts}", facts))
+
+
+@pytest.mark.parametrize("name", ["medium-stitch", "large-stitch", "teleport-navigate"])
+def test_every_point_maze_has_its_two_files_at_both_sources(name):
+    files = registry.entry(f"pointmaze-{name}").files
+    assert [file.name for file in files] == [f"pointmaze-{name}-v0.npz", f"pointmaze-{name}-v0-val.npz"]
+    for file in files:
+        official, hub = file.urls
+        assert official == f"https://rail.eecs.berkeley.edu/datasets/ogbench/{file.name}"
+        assert re.fullmatch(
+            rf"https://huggingface.co/datasets/zhouzypaul/ogbench_datasets/resolve/[0-9a-f]{{40}}/{file.name}", hub
+        )
+
+
+def test_only_the_one_published_checksum_is_claimed():
+    known = {file.name: file.trust for entry in registry.load().values() for file in entry.files if file.sha256}
+    assert known == {"pointmaze-large-stitch-v0.npz": "published"}
+
+
+def test_an_unknown_dataset_is_answered_with_the_known_ones():
+    with pytest.raises(JepaError, match="pointmaze-large-stitch, pointmaze-medium-stitch"):
+        registry.entry("pointmaze-giant-stitch")
+
+
+def test_a_revision_on_the_hub_becomes_its_download_link():
+    assert registry.resolve("hf://datasets/owner/repo@0123abc/folder/x.npz") == (
+        "https://huggingface.co/datasets/owner/repo/resolve/0123abc/folder/x.npz"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("set: {urls: [https://x.org/a], files: {a: {trust: tofu}}}", "'licence' is missing"),
+        ("set: {urls: [https://x.org/a], files: {a: {trust: tofu}}, licence: MIT, sha: 1}", "unknown field 'sha'"),
+        ("set: {urls: https://x.org/a, files: {a: {trust: tofu}}, licence: MIT}", "list of addresses"),
+        ("set: {urls: [https://x.org/a], files: {a: {trust: tofu}, b: {trust: tofu}}, licence: MIT}", "{file}"),
+        ("set: {urls: [https://x.org/a], files: {../a: {trust: tofu}}, licence: MIT}", "file's name"),
+        ("set: 3", "expected the fields"),
+        ("[1, 2", "cannot be read"),
+        ("", "no datasets"),
+    ],
+)
+def test_a_mistake_in_the_registry_is_named(tmp_path, text, complaint):
+    with pytest.raises(JepaError, match=re.escape(complaint)):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("facts", "complaint"),
+    [
+        ("{trust: blind}", "trust is 'blind'"),
+        ("{trust: published}", "every other trust needs one"),
+        (f"{{trust: tofu, md5: {'a' * 32}}}", "no checksum is known"),
+        ("{trust: published, sha256: abc}", "64 lower-case"),
+        ("{trust: tofu, bytes: -1}", "positive"),
+    ],
+)
+def test_a_mistake_about_a_file_is_named(tmp_path, facts, complaint):
+    with pytest.raises(JepaError, match=complaint):
+        one(tmp_path, facts=facts)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/{file}", "hf://models/owner/repo@1/a"])
+def test_only_web_addresses_are_sources(tmp_path, url):
+    with pytest.raises(JepaError, match="address"):
+        one(tmp_path, url=url)

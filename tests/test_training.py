@@ -1,0 +1,149 @@
+"""The training loop: resume after a kill is bit-identical, divergence is said, seeds are paired."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from jepa.data import crossings as crossing_data
+from jepa.envs.point_maze import maze_graph
+from jepa.errors import JepaError
+from jepa.training.loop import cosine_rate, fit, participation_ratio
+from jepa.training.mop import batch_source, load, train
+
+SETTINGS = {
+    "model": {"fourier": 0, "width": 16, "depth": 1, "d": 8},
+    "predictor": {"kind": "mop", "K": 3, "width": 8, "depth": 1},
+    "training": {
+        "steps": 1000, "batch_size": 16, "lr": 2e-3, "lr_floor": 0.05, "weight_decay": 1e-4, "ema": 0.99,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def crossings_path(tmp_path_factory):
+    """A random walk on the medium maze, at three steps a cell: enough to train on, made in milliseconds."""
+    import numpy as np
+
+    rng, graph = np.random.default_rng(0), maze_graph("medium-stitch")
+    cells = [0]
+    while len(cells) < 3000:
+        cells.append(int(rng.choice(np.flatnonzero(graph.adjacent[cells[-1]]))))
+    xy = np.repeat(graph.centres[cells], 3, axis=0) + rng.uniform(-1, 1, (9000, 2))
+    terminals = np.arange(1, 9001) % 300 == 0
+    path = tmp_path_factory.mktemp("data") / "crossings.npz"
+    crossing_data.save(path, crossing_data.extract(xy.astype(np.float32), terminals, graph), "medium-stitch")
+    return path
+
+
+RUN = """
+import json, sys
+import jepa.training.loop as loop
+from jepa.training.mop import train
+fit = loop.fit
+import jepa.training.mop as mop
+mop.fit = lambda *a, **k: fit(*a, **k | {"every_seconds": 0.0})
+train(sys.argv[1], "medium-stitch", json.loads(sys.argv[2]), 0, sys.argv[3], progress=False)
+"""
+
+
+def test_a_killed_training_resumes_bit_identically(crossings_path, tmp_path):
+    """kill -9 of a real process after its first checkpoints; the second run continues and ends in the same bits."""
+    import json
+
+    arguments = [sys.executable, "-c", RUN, str(crossings_path), json.dumps(SETTINGS)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*arguments, str(tmp_path / "whole")], check=True, env=environment)
+    process = subprocess.Popen([*arguments, str(tmp_path / "killed")], env=environment)
+    checkpoint = tmp_path / "killed/checkpoint.safetensors"
+    while not checkpoint.exists():
+        assert process.poll() is None, "the run ended before its first checkpoint"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed/model.safetensors").exists()
+    done = subprocess.run(
+        [*arguments, str(tmp_path / "killed")], check=True, env=environment, capture_output=True, text=True
+    )
+    assert "resumed from" in done.stdout
+    assert not checkpoint.exists()
+    for name in ("model.safetensors", "history.csv", "config.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
+
+
+def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_resumed(crossings_path, tmp_path):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(2, 1)
+    model.after_step = lambda: None
+    model.loss = lambda x: (model(x).square().mean(), {"square": model(x).square().mean().detach()})
+    draws = []
+
+    def draw(chunk, size):
+        draws.append(chunk)
+        return [(torch.ones(4, 2),)] * size
+
+    common = {"lr": 1e-3, "lr_floor": 0.1, "weight_decay": 0.0, "every_seconds": 0.0, "progress": False}
+    checkpoint = tmp_path / "c.safetensors"
+    fit(model, draw, steps=300, checkpoint=checkpoint, fingerprint="a", **common)
+    assert checkpoint.exists()
+    draws.clear()
+    fit(model, draw, steps=300, checkpoint=checkpoint, fingerprint="a", **common)
+    assert draws == [2]
+    draws.clear()
+    fit(model, draw, steps=300, checkpoint=checkpoint, fingerprint="b", **common)
+    assert draws == [0, 1, 2]
+    checkpoint.write_bytes(b"not a checkpoint")
+    draws.clear()
+    fit(model, draw, steps=300, checkpoint=checkpoint, fingerprint="b", **common)
+    assert draws == [0, 1, 2]
+
+
+def test_divergence_stops_with_the_step_and_the_part(crossings_path, tmp_path):
+    wild = SETTINGS | {"training": SETTINGS["training"] | {"lr": 1e30}}
+    with pytest.raises(JepaError, match=r"diverged before step \d+: loss.* is not finite"):
+        train(crossings_path, "medium-stitch", wild, 0, tmp_path, progress=False)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_arms_of_one_seed_share_batches_and_encoder_and_avoid_held_out_edges(crossings_path):
+    graph = maze_graph("medium-stitch")
+    crossings = crossing_data.load(crossings_path)
+    heldout = crossing_data.holdout(graph, 0)
+    draws = [batch_source(crossings, graph, seed, 64, 0)(3, 5) for seed in (0, 0, 1)]
+    for first, second in zip(draws[0], draws[1], strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(draws[0][0][0], draws[2][0][0])
+    scale = torch.tensor((graph.high - graph.low) / 2)
+    low = torch.tensor(graph.low)
+    for s, s_next, _ in draws[0]:
+        source, target = (graph.cell_of(((x + 1) * scale + low).numpy()) for x in (s, s_next))
+        assert not heldout[source, target].any()
+        assert graph.edges[source, target].all()
+
+
+def test_a_trained_model_round_trips_and_a_tampered_one_is_refused(crossings_path, tmp_path):
+    short = SETTINGS | {"training": SETTINGS["training"] | {"steps": 20}}
+    facts = train(crossings_path, "medium-stitch", short, 1, tmp_path, progress=False)
+    model, config = load(tmp_path)
+    assert config == {"maze": "medium-stitch", "seed": 1, "settings": short}
+    assert facts["parameters"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    saved = load_file(tmp_path / "model.safetensors")
+    assert all(torch.equal(saved[name], tensor) for name, tensor in model.state_dict().items())
+    (tmp_path / "model.safetensors").write_bytes(b"\x00" * 100)
+    with pytest.raises(JepaError, match="does not fit its config.json"):
+        load(tmp_path)
+
+
+def test_schedule_and_participation_ratio():
+    assert cosine_rate(0, 100, 2e-3, 0.05) == pytest.approx(2e-3)
+    assert cosine_rate(100, 100, 2e-3, 0.05) == pytest.approx(1e-4)
+    rates = [cosine_rate(step, 100, 1.0, 0.0) for step in range(101)]
+    assert rates == sorted(rates, reverse=True)
+    torch.manual_seed(0)
+    assert participation_ratio(torch.randn(20000, 6)) == pytest.approx(6, rel=0.02)
+    assert participation_ratio(torch.randn(1000, 1) * torch.ones(1, 6)) == pytest.approx(1, rel=1e-4)
