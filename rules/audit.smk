@@ -18,7 +18,8 @@ rule audit_mop:
         "../envs/jepa.yaml"
     resources:
         expected_s=seconds("audit_mop"),
-        mem_mb=1000,
+        runtime=minutes("audit_mop"),
+        mem_mb=memory(1000),
     params:
         settings=as_json(MOP["audit"]),
         code=code_hash("audit_mop"),
@@ -42,7 +43,8 @@ rule audit_control:
         "../envs/jepa.yaml"
     resources:
         expected_s=seconds("audit_control"),
-        mem_mb=500,
+        runtime=minutes("audit_control"),
+        mem_mb=memory(500),
     params:
         code=code_hash("audit_control"),
     shell:

@@ -69,6 +69,16 @@ def seconds(rule):
     return CONFIG["expected_seconds"][rule]
 
 
+def minutes(rule):
+    """Time limit of a rule for a cluster: four times the forecast, more on a second attempt."""
+    return lambda wildcards, attempt: max(10, round(4 * seconds(rule) / 60)) * attempt
+
+
+def memory(mib):
+    """Memory of a rule for a cluster, more on a second attempt."""
+    return lambda wildcards, attempt: mib * attempt
+
+
 def cells_of(names, kind):
     """Paths of the cells of one kind that the named tables or figures are made of."""
     needed = dict.fromkeys(cell for name in names for cell in contents.needs(name, CONFIG))

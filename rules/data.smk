@@ -14,7 +14,8 @@ rule fetch_dataset:
         "../envs/jepa.yaml"
     resources:
         expected_s=seconds("fetch_dataset"),
-        mem_mb=1500,
+        runtime=minutes("fetch_dataset"),
+        mem_mb=memory(1500),
     params:
         settings=as_json(dataset_settings(CONFIG)),
         code=code_hash("fetch_dataset"),
@@ -37,7 +38,8 @@ rule extract_crossings:
         "../envs/jepa.yaml"
     resources:
         expected_s=seconds("extract_crossings"),
-        mem_mb=1000,
+        runtime=minutes("extract_crossings"),
+        mem_mb=memory(1000),
     params:
         code=code_hash("extract_crossings"),
     shell:

@@ -15,7 +15,8 @@ rule execute_mop:
         "../envs/jepa.yaml"
     resources:
         expected_s=seconds("execute_mop"),
-        mem_mb=700,
+        runtime=minutes("execute_mop"),
+        mem_mb=memory(700),
     params:
         settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
         code=code_hash("execute_mop"),
@@ -37,7 +38,8 @@ rule execute_control:
         "../envs/jepa.yaml"
     resources:
         expected_s=seconds("execute_control"),
-        mem_mb=700,
+        runtime=minutes("execute_control"),
+        mem_mb=memory(700),
     params:
         settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
         code=code_hash("execute_mop"),

@@ -21,7 +21,7 @@ rule draw_figure:
     conda:
         "../envs/jepa.yaml"
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         code=code_hash("draw_figure"),
         scale=SCALE,

@@ -14,7 +14,7 @@ rule measure_table:
     conda:
         "../envs/jepa.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
     params:
         code=code_hash("measure_table"),
         scale=SCALE,
@@ -41,7 +41,7 @@ rule print_table:
     conda:
         "../envs/jepa.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
     params:
         code=code_hash("print_table"),
     shell:
@@ -59,7 +59,7 @@ rule measurements:
     conda:
         "../envs/jepa.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
     params:
         code=code_hash("join_measurements"),
     shell:

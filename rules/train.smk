@@ -17,7 +17,8 @@ rule train_mop:
         "../envs/jepa.yaml"
     resources:
         expected_s=seconds("train_mop"),
-        mem_mb=1500,
+        runtime=minutes("train_mop"),
+        mem_mb=memory(1500),
     params:
         settings=lambda wildcards: as_json(arm_settings(CONFIG, wildcards.arm)),
         code=code_hash("train_mop"),

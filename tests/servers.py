@@ -42,10 +42,22 @@ class Server:
         self.httpd.server_close()
 
 
-def sends(body, *, etag='"1"', ranges=True, heed_if_range=True, cut=None, pause=None, kind="application/octet-stream"):
+def sends(
+    body,
+    *,
+    etag='"1"',
+    ranges=True,
+    heed_if_range=True,
+    shift=0,
+    measured=True,
+    cut=None,
+    pause=None,
+    kind="application/octet-stream",
+):
     """A reply with `body`. ranges: resume when asked. heed_if_range: send everything if the ETag is another.
 
-    cut: break the connection after so many bytes. pause: (bytes, seconds) to sleep after each so many bytes.
+    shift: resume so many bytes too early. measured: tell the length of the body. cut: break the connection
+    after so many bytes. pause: (bytes, seconds) to sleep after each so many bytes.
     """
 
     def reply(handler):
@@ -53,14 +65,15 @@ def sends(body, *, etag='"1"', ranges=True, heed_if_range=True, cut=None, pause=
         asked = handler.headers.get("Range")
         same = handler.headers.get("If-Range") == etag or not heed_if_range
         if asked and ranges and same:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
+            start = int(asked.removeprefix("bytes=").rstrip("-")) - shift
             handler.send_response(206)
             handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         else:
             handler.send_response(200)
         rest = body[start:]
         handler.send_header("Content-Type", kind)
-        handler.send_header("Content-Length", str(len(rest)))
+        if measured:
+            handler.send_header("Content-Length", str(len(rest)))
         if etag:
             handler.send_header("ETag", etag)
         handler.end_headers()

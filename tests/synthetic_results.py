@@ -61,9 +61,7 @@ def readout(rng, maze, method, skill, heads, gated):
         "cov_p": 0.8 if teleport else None,
         "cov_r_over_shuffle_off": (1.0 if static else 1.0 + 2 * skill) if teleport else None,
         "cov_r_over_shuffle_permuted": (1.0 if static else 1.0 + skill) if teleport else None,
-        "match_sweep": [{"match": m, "cov_r": cov * (1.4 - m), "cov_p": 0.8} for m in matches]
-        if teleport
-        else [],
+        "match_sweep": [{"match": m, "cov_r": cov * (1.4 - m), "cov_p": 0.8} for m in matches] if teleport else [],
     }
 
 

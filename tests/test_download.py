@@ -87,6 +87,20 @@ def test_a_file_that_changed_between_attempts_is_never_mixed(path, heed_if_range
     assert path.read_bytes() == OTHER
 
 
+def test_a_reply_that_resumes_elsewhere_is_not_appended(path):
+    with Server(sends(BODY, cut=100_000), sends(BODY, shift=50_000), sends(BODY)) as server:
+        get(server.url, path)
+    assert path.read_bytes() == BODY
+
+
+def test_a_resumed_transfer_that_ends_early_without_a_length_is_noticed(path):
+    unmeasured = sends(BODY, measured=False, cut=50_000)
+    with Server(sends(BODY, cut=100_000), unmeasured, sends(BODY)) as server:
+        get(server.url, path)
+        assert server.requests[2][2]["Range"] == "bytes=150000-"
+    assert path.read_bytes() == BODY
+
+
 @pytest.mark.parametrize("etag", [None, 'W/"1"'])
 def test_without_a_strong_validator_nothing_is_resumed(path, etag):
     with Server(sends(BODY, cut=100_000, etag=etag), sends(BODY, etag=etag)) as server:

@@ -34,7 +34,8 @@ def test_every_point_maze_has_its_two_files_at_both_sources(name):
         official, hub = file.urls
         assert official == f"https://rail.eecs.berkeley.edu/datasets/ogbench/{file.name}"
         assert re.fullmatch(
-            rf"https://huggingface.co/datasets/zhouzypaul/ogbench_datasets/resolve/[0-9a-f]{{40}}/{file.name}", hub
+            rf"https://huggingface.co/datasets/zhouzypaul/ogbench_datasets/resolve/[0-9a-f]{{40}}/{file.name}",
+            hub,
         )
 
 
@@ -58,9 +59,15 @@ def test_a_revision_on_the_hub_becomes_its_download_link():
     ("text", "complaint"),
     [
         ("set: {urls: [https://x.org/a], files: {a: {trust: tofu}}}", "'licence' is missing"),
-        ("set: {urls: [https://x.org/a], files: {a: {trust: tofu}}, licence: MIT, sha: 1}", "unknown field 'sha'"),
+        (
+            "set: {urls: [https://x.org/a], files: {a: {trust: tofu}}, licence: MIT, sha: 1}",
+            "unknown field 'sha'",
+        ),
         ("set: {urls: https://x.org/a, files: {a: {trust: tofu}}, licence: MIT}", "list of addresses"),
-        ("set: {urls: [https://x.org/a], files: {a: {trust: tofu}, b: {trust: tofu}}, licence: MIT}", "{file}"),
+        (
+            "set: {urls: [https://x.org/a], files: {a: {trust: tofu}, b: {trust: tofu}}, licence: MIT}",
+            "{file}",
+        ),
         ("set: {urls: [https://x.org/a], files: {../a: {trust: tofu}}, licence: MIT}", "file's name"),
         ("set: 3", "expected the fields"),
         ("[1, 2", "cannot be read"),

@@ -34,7 +34,7 @@ def main():
     arguments = parser.parse_args()
     record, settings = Record(__file__), arguments.settings
     if arguments.graphs is None:
-        runs = soundness(arguments.maze, arguments.method, seed=arguments.seed, **settings)
+        runs = soundness(arguments.method, arguments.maze, seed=arguments.seed, **settings)
     else:
         with np.load(arguments.graphs, allow_pickle=False) as graphs:
             graphs = dict(graphs)

@@ -210,7 +210,7 @@ def _mirror_answer(entry, mirror):
 
 @contextmanager
 def _staging(folder):
-    """An empty `folder` for files on their way, for one process at a time. Clears what a killed run left."""
+    """A `folder` for files on their way, for one process at a time. It goes, with what a killed run left there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -218,8 +218,6 @@ def _staging(folder):
     try:
         with locked(folder, wait=False):
             folder.mkdir(exist_ok=True)  # the process that held the lock before has removed it
-            for leftover in folder.iterdir():
-                leftover.unlink()
             try:
                 yield folder
             finally:

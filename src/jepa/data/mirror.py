@@ -48,9 +48,7 @@ def copy(file, candidates, target):
     JepaError if nothing is known and the candidates differ, or if a file cannot be read.
     """
     try:
-        wrong = {
-            path: mismatch(path, sha256=file.sha256, md5=file.md5, bytes=file.bytes) for path in candidates
-        }
+        wrong = {path: mismatch(path, sha256=file.sha256, md5=file.md5, bytes=file.bytes) for path in candidates}
         right = {path: digest(path) for path, problem in wrong.items() if problem is None}
         if not right:
             path, problem = next(iter(wrong.items()))
@@ -59,9 +57,7 @@ def copy(file, candidates, target):
             )
         if len(set(right.values())) > 1:
             paths = " and ".join(map(str, right))
-            raise JepaError(
-                f"The mirror has different files of one name and no checksum is known: {paths}; keep one."
-            )
+            raise JepaError(f"The mirror has different files of one name and no checksum is known: {paths}; keep one.")
         path, sha256 = next(iter(right.items()))
         shutil.copyfile(path, target)
     except OSError as error:

@@ -42,9 +42,7 @@ def entry(name):
     """The Entry of dataset `name`. Raises JepaError, naming the datasets that exist, for any other name."""
     entries = load()
     if name not in entries:
-        raise JepaError(
-            f"There is no dataset called {name!r}; the registry has {', '.join(sorted(entries))}."
-        )
+        raise JepaError(f"There is no dataset called {name!r}; the registry has {', '.join(sorted(entries))}.")
     return entries[name]
 
 
@@ -54,9 +52,7 @@ def load(path=REGISTRY):
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise JepaError(
-            f"The registry {path} cannot be read ({error}); restore it from the repository."
-        ) from None
+        raise JepaError(f"The registry {path} cannot be read ({error}); restore it from the repository.") from None
     if not isinstance(content, dict):
         raise JepaError(f"The registry {path} holds no datasets; restore it from the repository.")
     return {name: _entry(name, fields, f"{path}, {name}") for name, fields in content.items()}
@@ -69,9 +65,7 @@ def resolve(url):
         repository, revision, path = hub.groups()
         return f"https://huggingface.co/datasets/{repository}/resolve/{revision}/{path}"
     if not url.startswith(("https://", "http://")):
-        raise JepaError(
-            f"{url!r} is no address of ours; write https://... or hf://datasets/OWNER/REPO@REVISION/PATH."
-        )
+        raise JepaError(f"{url!r} is no address of ours; write https://... or hf://datasets/OWNER/REPO@REVISION/PATH.")
     return url
 
 
@@ -103,9 +97,7 @@ def _file(name, facts, urls, where):
         raise JepaError(f"{where}: bytes must be a positive whole number.")
     if (trust == "tofu") != (sha256 is None and md5 is None):
         raise JepaError(f"{where}: trust tofu means that no checksum is known; every other trust needs one.")
-    return RemoteFile(
-        name, tuple(resolve(url.replace("{file}", name)) for url in urls), trust, sha256, md5, size
-    )
+    return RemoteFile(name, tuple(resolve(url.replace("{file}", name)) for url in urls), trust, sha256, md5, size)
 
 
 def _check_keys(fields, allowed, required, where):

@@ -60,9 +60,7 @@ def retrieve(url, part, *, retries, timeout, backoff, progress):
             if type(error) is not requests.ConnectionError:
                 raise Unusable(reason) from None
         except OSError as error:
-            raise JepaError(
-                f"{part} cannot be written ({error}); free space or choose another folder."
-            ) from None
+            raise JepaError(f"{part} cannot be written ({error}); free space or choose another folder.") from None
         if attempt < retries:
             time.sleep(backoff * 2**attempt)
     raise Unusable(f"{reason}, {retries + 1} times")

@@ -64,6 +64,7 @@ def figure6(records, published):
         ceiling = seed_values(records.audits_of(maze), "ceilings.train_graph_realroute")
         _level(axis, ends, ceiling, "--")
         _level(axis, ends, _values(records, "displacement", maze, "raw.realroute"), ":")
+    axis.set_xlim(-0.5, len(MAZES) - 0.5)
     axis.set_xticks(range(len(MAZES)), MAZES)
     axis.tick_params(axis="x", length=0)
     axis.set_ylabel("realroute (raw readout)")
@@ -85,7 +86,7 @@ def figure7(records, published):
         _curve(axis, records, "train-edges", maze)
         axis.set_title(maze)
         axis.set_xlabel("true shortest-path distance")
-        axis.set_xlim(left=0.5)
+        axis.set_xlim(0.5, max(axis.get_xlim()[1], 10))  # a maze that was not run has an axis too
         axis.xaxis.get_major_locator().set_params(integer=True)
         if missing:
             text = f"not run: {', '.join(style.SHORT[arm] for arm in missing)}"
@@ -193,7 +194,7 @@ def _curve(axis, records, method, maze):
     """Mean over seeds by distance, with a band of one deviation. Returns whether there was anything to draw."""
     by_distance = {}
     for record in records.get("audits", method, maze):
-        for point in record.at("raw.distance"):
+        for point in record.points("raw.distance", "d", "realroute"):
             if point["realroute"] is not None:
                 by_distance.setdefault(point["d"], []).append(point["realroute"])
     if not by_distance:

@@ -1,4 +1,4 @@
-"""From a tidy row to what a cell says: `.851 ± .08`, `.33 (5/15) [.15, .58]`, `.14–.21`, `2.4×`, `not run`."""
+"""From a tidy row to what a cell says: `.851 ± .08`, `.33 (5/15)`, `5/15 [.15, .58]`, `.14–.21`, `2.4×`, `not run`."""
 
 import math
 import re
@@ -27,8 +27,10 @@ def _mean(row, spread):
 
 
 def _rate(row, spread):
-    text = f"{number(row.value, 2)} ({round(row.value * row.n)}/{int(row.n)})"
-    return f"{text} [{number(row.lo, 2)}, {number(row.hi, 2)}]" if spread else text
+    count = f"{round(row.value * row.n)}/{int(row.n)}"
+    if spread:
+        return f"{count} [{number(row.lo, 2)}, {number(row.hi, 2)}]"
+    return f"{number(row.value, 2)} ({count})"
 
 
 def _paired(row, spread):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from jepa.envs.point_maze import maze_graph
-from jepa.errors import JepaError
 from jepa.evaluation.statistics import bootstrap_ci, mean_sd, paired_bootstrap, wilson
 from jepa.reporting.layout import ARMS
 from jepa.reporting.records import episodes, seed_values
@@ -55,12 +54,12 @@ def per_seed(records, methods, mazes, rng, value_of):
 
 def mean(records, methods, mazes, argument, rng):
     """Mean over seeds of the audit's value at a dotted path."""
-    return per_seed(records, methods, mazes, rng, lambda record: record.at(argument))
+    return per_seed(records, methods, mazes, rng, lambda record: record.number(argument))
 
 
 def mean_gated_or_raw(records, methods, mazes, argument, rng):
     """Mean over seeds, gated readout, or raw where the method has no weights."""
-    return per_seed(records, methods, mazes, rng, lambda record: _gated(record)[argument])
+    return per_seed(records, methods, mazes, rng, lambda record: record.number(f"{_gated(record)}.{argument}"))
 
 
 def sweep(records, methods, mazes, argument, rng):
@@ -69,8 +68,8 @@ def sweep(records, methods, mazes, argument, rng):
     key, _, at = point.partition("=")
 
     def value_of(record):
-        points = record.at(path) or []
-        return next((p.get(field) for p in points if abs(p.get(key, -1) - float(at)) < 1e-9), None)
+        points = record.points(path, key, field)
+        return next((p[field] for p in points if abs(p[key] - float(at)) < 1e-9), None)
 
     return per_seed(records, methods, mazes, rng, value_of)
 
@@ -80,13 +79,13 @@ def edges(records, methods, mazes, argument, rng):
     if len(mazes) > 1:
         return _across(mazes, lambda maze: edges(records, methods, (maze,), argument, rng))
     cells = len(maze_graph(mazes[0]).cells)
-    return per_seed(records, methods, mazes, rng, lambda record: _over(record.at(f"{argument}.n_edges"), cells))
+    return per_seed(records, methods, mazes, rng, lambda record: _over(record.number(f"{argument}.n_edges"), cells))
 
 
 def codes(records, methods, mazes, argument, rng):
     """Distinct decoded cells / cells (raw readout), which the codebook's planAll must equal."""
     cells = len(maze_graph(mazes[0]).cells)
-    return per_seed(records, methods, mazes, rng, lambda record: _over(record.at("raw.n_distinct_decoded"), cells))
+    return per_seed(records, methods, mazes, rng, lambda record: _over(record.number("raw.n_distinct_decoded"), cells))
 
 
 def distance(records, methods, mazes, argument, rng):
@@ -94,7 +93,8 @@ def distance(records, methods, mazes, argument, rng):
     low, high = (int(part) for part in argument.split("-"))
 
     def value_of(record):
-        points = [p for p in record.at("raw.distance") if low <= p["d"] <= high and p["realroute"] is not None]
+        points = record.points("raw.distance", "d", "n", "realroute")
+        points = [p for p in points if low <= p["d"] <= high and p["realroute"] is not None]
         pairs = sum(p["n"] for p in points)
         return sum(p["n"] * p["realroute"] for p in points) / pairs if pairs else None
 
@@ -155,12 +155,12 @@ def modes(records, methods, mazes, argument, rng):
     found = [record for maze in mazes for record in records.get("audits", methods[0], maze)]
     if not found:
         return NOT_RUN
-    counts = [_gated(r)["n_edges"] / len(maze_graph(r.data["maze"]).cells) for r in found]
+    counts = [_over(r.number(f"{_gated(r)}.n_edges"), len(maze_graph(r.data["maze"]).cells)) for r in found]
     successors = mean_sd(counts)
-    ratios = [_gated(record).get("cov_r_over_shuffle_off") for record in found]
+    ratios = [record.number(f"{_gated(record)}.cov_r_over_shuffle_off") for record in found]
     ratios = [ratio for ratio in ratios if ratio is not None]
-    weightless = all(record.at("gated.n_edges") in (None, record.at("raw.n_edges")) for record in found)
-    if max(record.at("K") or 1 for record in found) == 1:
+    weightless = all(record.number("gated.n_edges") in (None, record.number("raw.n_edges")) for record in found)
+    if max(record.number("K") or 1 for record in found) == 1:
         word = "no"
     elif ratios and max(abs(ratio - 1) for ratio in ratios) < NO_CONTEXT:
         word = "static"
@@ -211,7 +211,7 @@ def _over(count, cells):
 
 
 def _gated(record):
-    return record.at("gated") or record.at("raw")
+    return "gated" if record.at("gated") else "raw"
 
 
 def _across(mazes, measure_of):
@@ -244,10 +244,6 @@ QUANTITIES = {
 
 
 def measured(quantity, records, methods, mazes, rng):
-    """Evaluate `name:argument`. Raises JepaError when a file lacks what the quantity needs."""
+    """Evaluate `name:argument`. Raises JepaError, naming the file, when one lacks what the quantity needs."""
     name, _, argument = quantity.partition(":")
-    try:
-        return QUANTITIES[name](records, methods, mazes, argument, rng)
-    except (KeyError, TypeError) as error:
-        files = ", ".join(r.path for m in methods for maze in mazes for r in records.get("audits", m, maze))
-        raise JepaError(f"{name} cannot be computed, one of these files is damaged ({error!r}): {files}.") from error
+    return QUANTITIES[name](records, methods, mazes, argument, rng)

@@ -32,13 +32,28 @@ class Record:
             value = value[key]
         return value
 
+    def number(self, path):
+        """The number at a dotted path as a float; None where it is undefined. Raises JepaError for anything else."""
+        value = self.at(path)
+        if value is not None and not isinstance(value, int | float):
+            raise JepaError(f"{self.path} has {value!r} at `{path}`, not a number; delete it and run its rule again.")
+        return None if value is None else float(value)
+
+    def points(self, path, *fields):
+        """The points of a curve, dicts that have at least `fields`; none where the curve is undefined."""
+        points = self.at(path) or []
+        if not all(isinstance(point, dict) and set(fields) <= set(point) for point in points):
+            fields = ", ".join(fields)
+            raise JepaError(f"{self.path} has a point of `{path}` without one of {fields}; run its rule again.")
+        return points
+
 
 class Records:
     """Audits and executions by (kind, method, maze), ordered by seed; kind is `audits` or `evals`."""
 
     def __init__(self, audit_files=(), eval_files=()):
         self._by_cell = {}
-        for kind, files, needed in (("audits", audit_files, "raw"), ("evals", eval_files, "runs")):
+        for kind, files, needed in (("audits", audit_files, {"raw": dict}), ("evals", eval_files, {"runs": list})):
             for path in files:
                 self._add(kind, Path(path), needed)
         for cell, records in self._by_cell.items():
@@ -50,7 +65,9 @@ class Records:
 
     def _add(self, kind, path, needed):
         data = read_json(path)
-        missing = [k for k in ("method", "maze", "seed", needed) if not isinstance(data, dict) or k not in data]
+        kinds = {"method": str, "maze": str, "seed": int, **needed}
+        data = data if isinstance(data, dict) else {}
+        missing = [key for key, kind in kinds.items() if not isinstance(data.get(key), kind)]
         if missing:
             raise JepaError(f"{path} lacks `{missing[0]}`; delete it and run the rule that writes it again.")
         if data["maze"] not in DATASETS:
@@ -81,8 +98,8 @@ class Records:
 
 def seed_values(records, path):
     """Values at a dotted path by seed, without the undefined ones: {seed: float}."""
-    values = {record.data["seed"]: record.at(path) for record in records}
-    return {seed: float(value) for seed, value in values.items() if value is not None}
+    values = {record.data["seed"]: record.number(path) for record in records}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
 def episodes(records, readout, planner, cost, repair, which):

@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg", force=False)
-import matplotlib.pyplot as plt
+from matplotlib import style
 from matplotlib.figure import Figure
 
 from jepa.files import atomic_path
@@ -38,7 +35,7 @@ SEED = {"s": 5, "color": "black", "alpha": 0.65, "linewidths": 0, "zorder": 4}
 
 def sheet():
     """Context in which figures are made and saved."""
-    return plt.style.context(SHEET)
+    return style.context(SHEET)
 
 
 def new_figure(width, height, columns=1):

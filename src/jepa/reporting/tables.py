@@ -9,7 +9,7 @@ from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.reporting import formats
 from jepa.reporting.layout import ARMS, TAG_MEANINGS, quantity_of
-from jepa.reporting.measurements import read_measurements
+from jepa.reporting.measurements import read_measurements, weakest
 from jepa.reporting.mop_tables import TABLES
 
 COMPARED = frozenset(ARMS) - {"codebook"}  # the best of these is bold; the codebook is a trained control
@@ -37,9 +37,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """One printed panel. header: (key, group, label) a column; lines: (Row, [Cell, ...])."""
+    """One printed panel. corner: its data tag; header: (key, group, label) a column; lines: (Row, tag, [Cell, ...])."""
 
     title: str
+    corner: str
     header: tuple
     lines: tuple
     notes: tuple
@@ -54,8 +55,7 @@ def print_table(measurements):
         )
     table = TABLES[names[0]]
     rows = {(row.row, row.column): row for row in measurements.itertuples(index=False)}
-    mixed = len({row.tag for row in rows.values()} - {""}) > 1  # then each column says its tag
-    grids = [_grid(panel, rows, mixed) for panel in table.panels]
+    grids = [_grid(panel, rows) for panel in table.panels]
     note = footnote(table, rows)
     return as_csv(grids), as_markdown(table, grids, note), as_latex(table, grids, note)
 
@@ -68,28 +68,36 @@ def write_table(measurements_csv, out_csv, out_md, out_tex):
             temporary.write_text(text)
 
 
-def _grid(panel, rows, mixed):
-    header, columns = [], []
-    for column in panel.columns:
-        found = [(row, rows.get((row.key, column.key)), quantity_of(row, column)) for row in panel.rows]
-        tags = sorted({tidy.tag for _, tidy, _ in found if tidy and tidy.tag})
-        tag = f" ({', '.join(tags)})" if tags and mixed else ""
-        group, label = (column.group + tag, column.label) if column.group else ("", column.label + tag)
-        top = _best(found) if column.best else None
-        header.append((column.key, group, label))
-        columns.append(
-            [
-                Cell(formats.ours(tidy, quantity, column), top is not None and _rival(row, tidy) == top)
-                for row, tidy, quantity in found
-            ]
-        )
-        if column.paper:
-            header.append((f"{column.key} (paper)", group, "paper"))
-            columns.append(
-                [Cell(formats.published(tidy, quantity or column.quantity, column)) for _, tidy, quantity in found]
-            )
-    lines = tuple(zip(panel.rows, map(list, zip(*columns, strict=True)), strict=True))
-    return Grid(panel.title, tuple(header), lines, panel.notes)
+def _grid(panel, rows):
+    lines = [[rows.get((row.key, column.key)) for column in panel.columns] for row in panel.rows]
+    row_tags = [weakest({tidy.tag for tidy in line if tidy} - {""}) for line in lines]
+    shown = {tidy.tag for line in lines for tidy in line if tidy} - {""}
+    mixed = len(shown) > 1  # then every column says the tag of its data
+    printed = [
+        part
+        for place, column in enumerate(panel.columns)
+        for part in _columns(column, panel.rows, [line[place] for line in lines], mixed)
+    ]
+    cells = map(list, zip(*(texts for _, texts in printed), strict=True))
+    corner = "" if mixed else f"data: {max(shown, default='none')}"
+    header = tuple(head for head, _ in printed)
+    return Grid(panel.title, corner, header, tuple(zip(panel.rows, row_tags, cells, strict=True)), panel.notes)
+
+
+def _columns(column, rows, tidies, mixed):
+    """Our printed column, and the paper's where there is one: a list of (head, cells)."""
+    tags = sorted({tidy.tag for tidy in tidies if tidy} - {""})
+    tag = f" ({', '.join(tags)})" if tags and mixed else ""
+    group, label = (column.group + tag, column.label) if column.group else ("", column.label + tag)
+    found = list(zip(rows, tidies, [quantity_of(row, column) for row in rows], strict=True))
+    top = _best(found) if column.best else None
+    ours = [
+        Cell(formats.ours(tidy, quantity, column), top is not None and _rival(row, tidy) == top)
+        for row, tidy, quantity in found
+    ]
+    theirs = [Cell(formats.published(tidy, quantity or column.quantity, column)) for _, tidy, quantity in found]
+    printed = [((column.key, group, label), ours)]
+    return [*printed, ((f"{column.key} (paper)", group, "paper"), theirs)] if column.paper else printed
 
 
 def _rival(row, tidy):
@@ -115,13 +123,13 @@ def footnote(table, rows):
         if (row.key, column.key) in rows and formats.form_of(quantity_of(row, column), column) == "mean"
     } - {0}
     seeds = "–".join(str(n) for n in sorted({min(means), max(means)})) if means else "no"
+    spread = "one seed" if seeds == "1" else f"mean ± population standard deviation over {seeds} seeds"
     scale, steps = tidy[0].scale, str(tidy[0].steps)
     training = f", {steps} training steps" if steps else ""
     tags = sorted({tag for row in tidy for tag in [row.tag] if tag})
     meaning = "; ".join(f"{tag} = {TAG_MEANINGS[tag]}" for tag in tags)
-    plural = "" if seeds == "1" else "s"
     return (
-        f"Scale {scale}{training}; mean ± population standard deviation over {seeds} seed{plural}. "
+        f"Scale {scale}{training}; {spread}. "
         f"Data: {meaning or 'none'}. Columns `paper`: published values. "
         f"{formats.NOTHING}: undefined or not published."
     )
@@ -132,11 +140,11 @@ def as_csv(grids):
     keys = list(dict.fromkeys(key for grid in grids for key, _, _ in grid.header))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["panel", "group", "row", *keys])
+    writer.writerow(["panel", "group", "row", "data", *keys])
     for grid in grids:
-        for row, cells in grid.lines:
+        for row, tag, cells in grid.lines:
             by_key = {key: cell.text for (key, _, _), cell in zip(grid.header, cells, strict=True)}
-            writer.writerow([grid.title, row.group, row.label, *(by_key.get(key, "") for key in keys)])
+            writer.writerow([grid.title, row.group, row.label, tag, *(by_key.get(key, "") for key in keys)])
     return buffer.getvalue()
 
 
@@ -147,9 +155,9 @@ def as_markdown(table, grids, note):
         if len(grids) > 1:
             parts += [f"## {grid.title}", ""]
         labels = [f"{group}<br>{label}" if group else label for _, group, label in grid.header]
-        parts += ["| | " + " | ".join(labels) + " |", "|:--|" + "--:|" * len(labels)]
+        parts += [f"| {grid.corner} | " + " | ".join(labels) + " |", "|:--|" + "--:|" * len(labels)]
         last = "arms"
-        for row, cells in grid.lines:
+        for row, _, cells in grid.lines:
             if row.group != last:
                 parts.append(f"| *{GROUPS[row.group]}* |" + " |" * len(labels))
                 last = row.group
@@ -194,9 +202,9 @@ def _float(table, grids, note, number):
 
 def _tabular(grid):
     parts = [rf"\begin{{tabular}}{{@{{}}l{'r' * len(grid.header)}@{{}}}}", r"\toprule", *_spans(grid)]
-    parts.append(" & ".join(["", *(escape(label) for _, _, label in grid.header)]) + r" \\")
+    parts.append(" & ".join([escape(grid.corner), *(escape(label) for _, _, label in grid.header)]) + r" \\")
     last = None
-    for row, cells in grid.lines:
+    for row, _, cells in grid.lines:
         if row.group != last:
             parts.append(r"\midrule")
             last = row.group
