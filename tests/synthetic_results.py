@@ -35,6 +35,7 @@ def readout(rng, maze, method, skill, heads, gated):
     static = method.startswith("codebook")
     cov = 1.0 if static else float(np.clip(0.25 + 0.75 * skill * (0.7 if gated else 1), 0, 1))
     variant = {"plan_all": plan, "realroute": 0.9 * real, "precision": 0.5}
+    codes = int(rng.integers(6, 9))
     distance = [
         {"d": d, "n": 40 - d, "realroute": float(real ** (0.3 * d)), "plan_all": float(plan ** (0.3 * d))}
         for d in range(1, 17)
@@ -52,8 +53,8 @@ def readout(rng, maze, method, skill, heads, gated):
         "precision": float(np.clip(0.3 + 0.3 * skill, 0, 1)),
         "recall_train": 0.8 * real,
         "recall_heldout": 0.1 * real,
-        "n_edges": int(CELLS[maze] * (1 + 1.5 * skill)),
-        "n_distinct_decoded": int(rng.integers(6, 9)),
+        "n_edges": codes * (CELLS[maze] - 1) if static else int(CELLS[maze] * (1 + (1 - 0.3 * gated) * skill)),
+        "n_distinct_decoded": codes,
         "votes": None if control else variant,
         "exclude_own": None if control else variant,
         "distance": distance,

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 import yaml
-from conftest import ROOT
 
+from conftest import ROOT
 from jepa import cells
 from jepa.config import arm_settings, merge, resolve
 from jepa.errors import JepaError

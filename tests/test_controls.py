@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from worlds import random_walk_log, split
 
 from jepa.envs.point_maze import MAZES, maze_graph
 from jepa.errors import JepaError
 from jepa.evaluation import controls as c
 from jepa.evaluation import routes as r
+from worlds import random_walk_log, split
 
 mazes = pytest.mark.parametrize("maze", MAZES)
 
@@ -110,6 +110,4 @@ def test_crossings_are_counted_by_ordered_pair():
     log = random_walk_log(graph, np.random.default_rng(0), episodes=3)
     counts = c.crossing_counts(log, graph)
     assert counts.sum() == len(log) and not counts[~graph.edges].any()
-    assert counts[log.source[0], log.target[0]] == np.sum(
-        (log.source == log.source[0]) & (log.target == log.target[0])
-    )
+    assert counts[log.source[0], log.target[0]] == np.sum((log.source == log.source[0]) & (log.target == log.target[0]))

@@ -6,11 +6,11 @@ import random
 import time
 
 import pytest
-from servers import Server, closed_port, hangs, refuses, sends
 
 from jepa.data.download import ChecksumError, NetworkError, download
 from jepa.data.transfer import answer
 from jepa.errors import JepaError
+from servers import Server, closed_port, hangs, refuses, sends
 
 BODY = random.Random(0).randbytes(300_000)
 OTHER = random.Random(1).randbytes(300_000)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from servers import Server, closed_port, hangs, holds, refuses, sends
 
 from jepa.data import registry
 from jepa.data.download import ChecksumError, NetworkError, digest
 from jepa.data.fetch import fetch, sources, validate_maze_dataset
 from jepa.envs.point_maze import MAZES
 from jepa.errors import JepaError
+from servers import Server, closed_port, hangs, holds, refuses, sends
 
 DATASET = "pointmaze-teleport-navigate"
 TRAIN, VAL = f"{DATASET}-v0.npz", f"{DATASET}-v0-val.npz"

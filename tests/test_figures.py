@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-import synthetic_results
 
+import synthetic_results
 from jepa.errors import JepaError
 from jepa.reporting import contents, figures, style
 from jepa.reporting.layout import ARMS

@@ -215,9 +215,7 @@ def test_dijkstra_agrees_with_scipy(seed, density):
     for source in range(len(adjacency)):
         distance, parent = g.dijkstra(costs, source)
         assert distance == pytest.approx(expected[source])
-        assert (parent >= 0).tolist() == (
-            np.isfinite(distance) & (np.arange(len(distance)) != source)
-        ).tolist()
+        assert (parent >= 0).tolist() == (np.isfinite(distance) & (np.arange(len(distance)) != source)).tolist()
 
 
 def test_certain_edges_cost_nothing_and_cause_no_detour():

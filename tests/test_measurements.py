@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import synthetic_results
 
+import synthetic_results
 from jepa.errors import JepaError
 from jepa.reporting import contents
 from jepa.reporting.layout import quantity_of
@@ -96,7 +96,7 @@ def test_words_of_the_summary_are_computed(measured):
     words = measured["table6"].xs("modes", level="column").text
     assert words["dense"] == "no"  # one prediction
     assert words["ensemble"] == "no"  # eight predictions of one successor
-    assert words["codebook"] == "static"  # coverage without context
+    assert words["codebook"] == "static"  # the same codes in every cell
 
 
 def test_the_rank_allows_for_the_interval_of_the_rate(measured):

@@ -8,11 +8,11 @@ from jepa.errors import JepaError
 from jepa.models.encoders import CoordinateEncoder, EMATarget
 from jepa.models.jepa import PREDICTORS, WorldModel
 from jepa.models.mixtures import (
-    Codebook,
-    Heads,
     M3,
     MDN,
+    Codebook,
     Ensemble,
+    Heads,
     MoP,
     Var,
     balance_penalty,
@@ -153,9 +153,7 @@ def test_var_calibration_does_not_bend_the_mean(latents):
     model = arm("var")
     dense = Ensemble(1, D, 16, 2)
     dense.heads.load_state_dict(model.heads.state_dict())
-    gradients = [
-        torch.autograd.grad(m.loss(*latents)[0], list(m.heads.parameters())) for m in (model, dense)
-    ]
+    gradients = [torch.autograd.grad(m.loss(*latents)[0], list(m.heads.parameters())) for m in (model, dense)]
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs)
 

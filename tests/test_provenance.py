@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from jepa import provenance
 from jepa.errors import JepaError
 from jepa.forecast import duration, forecast
@@ -69,7 +69,9 @@ def test_a_missing_script_is_a_sentence():
 def test_record_holds_what_a_number_depends_on(tmp_path):
     source = tmp_path / "in.txt"
     source.write_text("a")
-    Record(SCRIPTS / "train_mop.py").write(tmp_path / "p.json", inputs=[source], settings={"K": 8}, seed=3, device="cpu")
+    Record(SCRIPTS / "train_mop.py").write(
+        tmp_path / "p.json", inputs=[source], settings={"K": 8}, seed=3, device="cpu"
+    )
     record = json.loads((tmp_path / "p.json").read_text())
     assert record["inputs"] == {str(source): "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}
     assert record["settings"] == {"K": 8} and record["seed"] == 3 and record["device"] == "cpu"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import split
 
 from jepa.envs.point_maze import MAZES, maze_graph
 from jepa.evaluation import routes as r
+from worlds import split
 
 mazes = pytest.mark.parametrize("maze", MAZES)
 seeds = st.integers(0, 2**32 - 1)

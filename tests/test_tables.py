@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import synthetic_results
 
+import synthetic_results
 from jepa.errors import JepaError
 from jepa.reporting import contents, formats
 from jepa.reporting.layout import Column

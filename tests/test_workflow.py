@@ -6,8 +6,8 @@ import time
 import pandas as pd
 import pytest
 import yaml
-from conftest import Workflow
 
+from conftest import Workflow
 from jepa.reporting.contents import FIGURES, TABLES
 
 SMOKE = ("--config", "scale=smoke", "--")

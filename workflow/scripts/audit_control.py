@@ -25,9 +25,8 @@ def main():
     crossings = crossing_data.load(arguments.crossings)
     heldout = crossing_data.holdout(graph, arguments.seed)
     adjacency, weight = control_graph(arguments.control, graph, heldout, crossings)
-    name = {"method": arguments.control, "maze": arguments.maze, "seed": arguments.seed}
-    result = audit_graph(adjacency, weight, graph, heldout)
-    write_json(arguments.out, {**name, "split_seed": arguments.seed, **result})
+    name = {"method": arguments.control, "seed": arguments.seed, "split_seed": arguments.seed}
+    write_json(arguments.out, name | audit_graph(adjacency, weight, graph, heldout))
     record.write(arguments.provenance, inputs=[arguments.crossings], seed=arguments.seed)
 
 

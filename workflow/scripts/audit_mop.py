@@ -40,7 +40,6 @@ def main():
         build_contexts(crossings, graph, rng_of("mop", maze, seed, "contexts")),
         gate=settings["gate"],
         match=settings["match"],
-        seed=seed,
     )
     u, pi = predict(graph.centres)
     graphs = {}
@@ -49,7 +48,7 @@ def main():
         graphs |= {f"{readout}_adjacency": adjacency, f"{readout}_weight": weight}
     with atomic_path(arguments.graphs) as temporary:
         np.savez_compressed(temporary, **graphs)
-    write_json(arguments.out, {"method": arguments.arm, "maze": maze, "seed": seed, "split_seed": seed, **result})
+    write_json(arguments.out, {"method": arguments.arm, "seed": seed, "split_seed": seed, **result})
     record.write(arguments.provenance, inputs=[arguments.crossings, arguments.model], settings=settings, seed=seed)
 
 

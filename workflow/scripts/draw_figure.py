@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from jepa.reporting.figures import write_figure
-
 from jepa.errors import run
+from jepa.reporting.figures import write_figure
 
 
 def main():

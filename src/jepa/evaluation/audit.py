@@ -74,16 +74,13 @@ def audit(
     *,
     gate=0.5,
     match=coverage.MATCH,
-    seed,
-    method=None,
-    split_seed=None,
 ):
     """Audit one world model: raw and gated readout, their variants and sweeps, and the ceilings.
 
     predict, embed: see the module. graph: MazeGraph. heldout: (n, n) bool. contexts: Contexts. gate: head k
-    is active iff pi_k > gate / K. match: cosine of a destination match. seed, method, split_seed: recorded
-    as they are (the audit itself draws nothing). Returns the audit record: floats, ints, lists and dicts
-    only, None where undefined. Raises JepaError when a callable returns wrong shapes or NaN.
+    is active iff pi_k > gate / K. match: cosine of a destination match. The audit draws nothing. Returns its
+    record: floats, ints, lists and dicts only, None where undefined. Raises JepaError when a callable
+    returns wrong shapes or NaN.
     """
     latents = _embedded(embed, graph.centres)
     asked = {"centres": graph.centres, "positions": contexts.positions}
@@ -105,11 +102,11 @@ def audit(
         gated["gate_sweep"] = coverage.gate_sweep(
             answers["inbound"], answers["off"], latents[graph.destinations], thresholds, match
         )
-    record = _record(graph, heldout, method, seed, split_seed)
+    record = _record(graph, heldout)
     return record | {"K": heads, "gate": gate, "match": match, "raw": readout(None), "gated": gated}
 
 
-def audit_graph(adjacency, weight, graph, heldout, *, seed=None, method=None, split_seed=None):
+def audit_graph(adjacency, weight, graph, heldout):
     """Audit a proposal graph that comes from no model (a control): the route metrics, raw readout only.
 
     adjacency: (n, n) bool without diagonal. weight: (n, n) float. Coverage and readout variants need
@@ -122,18 +119,15 @@ def audit_graph(adjacency, weight, graph, heldout, *, seed=None, method=None, sp
         "exclude_own": None,
         **_no_coverage(),
     }
-    record = _record(graph, heldout, method, seed, split_seed)
+    record = _record(graph, heldout)
     return record | {"K": None, "gate": None, "match": None, "raw": raw, "gated": None}
 
 
-def _record(graph, heldout, method, seed, split_seed):
-    """Whose audit it is, and what the hold-out split alone caps."""
+def _record(graph, heldout):
+    """Where the audit took place, and what the hold-out split alone caps."""
     stochastic = heldout[np.ix_(graph.inbound, graph.destinations)]
     return {
-        "method": method,
         "maze": graph.name,
-        "seed": seed,
-        "split_seed": split_seed,
         "ceilings": {
             "train_graph_realroute": routes.train_graph_realroute(graph.edges, heldout),
             "gated_cov_r": coverage.gated_cov_r_ceiling(graph, heldout),

@@ -140,6 +140,8 @@ def figure9(records, published):
     for heads, seeds in run.items():
         axis.scatter([heads] * len(seeds), seeds, **style.SEED)
     for heads in SWEEP:
+        if heads not in run:
+            style.not_run(axis, heads)
         style.paper_mark(axis, heads, published.get(("intext", f"K = {heads}", "cov_r")), style.COLOURS["mop"])
     _reference_arms(axis, records, published)
     axis.axvline(3, color=style.REFERENCE, ls=":", lw=0.9, zorder=1)

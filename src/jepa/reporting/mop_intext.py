@@ -131,7 +131,7 @@ SOUNDNESS = Panel(
         Column("executor teleport", "teleport", TELEPORT, "rate:raw dijkstra neglogpi"),
         Column("executor teleport expected", "teleport, expected cost", TELEPORT, "rate:raw expected neglogpi"),
     ),
-    ("On teleport an optimistic plan on the true graph can end in the dead cell; expected cost avoids it.",),
+    ("On teleport an optimistic plan on the true graph can end in the dead cell.",),
 )
 
 UNIFORM_KEYS = ("medium-stitch uniform", "large-stitch uniform")

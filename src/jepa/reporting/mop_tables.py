@@ -177,7 +177,7 @@ TABLE5 = Table(
                 Column("cov_r", "raw", TELEPORT, "mean:raw.cov_r", "COV-R", True, True, "constant:1"),
                 Column("cov_r gated", "gated", TELEPORT, "mean:gated.cov_r", "COV-R", True, True, GATED_CEILING),
                 Column("cov_p raw", "raw", TELEPORT, "mean:raw.cov_p", "COV-P"),
-                Column("cov_p", "gated", TELEPORT, "mean_gated_or_raw:cov_p", "COV-P", True, True),
+                Column("cov_p", "gated", TELEPORT, "mean_gated_or_raw:cov_p", "COV-P", True),
                 Column(
                     "shuffle",
                     "other crossings",
@@ -234,8 +234,8 @@ TABLE6 = Table(
             ),
             (
                 "modes enumerated (gated readout): `no` if there is one prediction or there are fewer than 1.5 "
-                "distinct successors a cell (in brackets; the mazes have 2.1–2.2); `static` if coverage is the same "
-                "off context; `unweighted` if no head has less weight than the gate; `yes` otherwise.",
+                "distinct successors a cell (in brackets; the mazes have 2.1–2.2); `static` if every cell proposes the "
+                "same successors; `unweighted` if no head has less weight than the gate; `yes` otherwise.",
                 "precision: smallest to largest mean over the mazes. realroute leads: mazes on which this arm has "
                 "the highest mean of the arms above (raw readout).",
             ),

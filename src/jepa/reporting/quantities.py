@@ -14,7 +14,6 @@ from jepa.reporting.layout import ARMS
 from jepa.reporting.records import episodes, seed_values
 
 SEPARATE = 1.5  # fewer distinct successors a cell than this is one prediction; the mazes have 2.1-2.2
-NO_CONTEXT = 1e-9  # the codebook's ratio to off-context coverage is 1 to the last bits
 
 
 @dataclass(frozen=True)
@@ -157,12 +156,10 @@ def modes(records, methods, mazes, argument, rng):
         return NOT_RUN
     counts = [_over(r.number(f"{_gated(r)}.n_edges"), len(maze_graph(r.data["maze"]).cells)) for r in found]
     successors = mean_sd(counts)
-    ratios = [record.number(f"{_gated(record)}.cov_r_over_shuffle_off") for record in found]
-    ratios = [ratio for ratio in ratios if ratio is not None]
     weightless = all(record.number("gated.n_edges") in (None, record.number("raw.n_edges")) for record in found)
     if max(record.number("K") or 1 for record in found) == 1:
         word = "no"
-    elif ratios and max(abs(ratio - 1) for ratio in ratios) < NO_CONTEXT:
+    elif all(map(_ignores_context, found)):
         word = "static"
     elif successors["mean"] < SEPARATE:
         word = "no"
@@ -204,6 +201,12 @@ def rank_among(measure, quoted):
         return 1 + sum(other > value for other in quoted)
 
     return Measure(place(measure.value), n=len(quoted) + 1, lo=place(measure.hi), hi=place(measure.lo))
+
+
+def _ignores_context(record):
+    """Does every cell propose the same D successors? Then the proposal has D (n - 1) edges, without own cells."""
+    successors, cells = record.number("raw.n_distinct_decoded"), len(maze_graph(record.data["maze"]).cells)
+    return record.number("raw.n_edges") == successors * (cells - 1)
 
 
 def _over(count, cells):

@@ -49,7 +49,7 @@ def new_figure(width, height, columns=1):
 def bar(axis, x, arm, values, width, light=False):
     """One arm's bar: the mean over seeds, a dot a seed; `not run` where there is none. values: {seed: value}."""
     if not values:
-        axis.text(x, 0.01, "not run", rotation=90, ha="center", va="bottom", size=5, color="#888888")
+        not_run(axis, x)
         return
     numbers = [values[seed] for seed in sorted(values)]
     axis.bar(
@@ -64,6 +64,11 @@ def bar(axis, x, arm, values, width, light=False):
     # a fixed fan instead of random jitter, so that the file is the same every time
     fan = [0.0] if len(numbers) == 1 else [width * 0.5 * (i / (len(numbers) - 1) - 0.5) for i in range(len(numbers))]
     axis.scatter([x + shift for shift in fan], numbers, **SEED)
+
+
+def not_run(axis, x):
+    """Say at x that there is nothing to show."""
+    axis.text(x, 0.01, "not run", rotation=90, ha="center", va="bottom", size=5, color="#888888")
 
 
 def paper_mark(axis, x, value, colour="black"):

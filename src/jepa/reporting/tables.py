@@ -122,8 +122,9 @@ def footnote(table, rows):
         for column in panel.columns
         if (row.key, column.key) in rows and formats.form_of(quantity_of(row, column), column) == "mean"
     } - {0}
-    seeds = "–".join(str(n) for n in sorted({min(means), max(means)})) if means else "no"
-    spread = "one seed" if seeds == "1" else f"mean ± population standard deviation over {seeds} seeds"
+    seeds = max(means, default=0)
+    fewer = " (fewer where a seed is undefined or not run)" if len(means) > 1 else ""
+    spread = f"mean ± population standard deviation over {seeds} seeds{fewer}" if seeds > 1 else f"seeds: {seeds}"
     scale, steps = tidy[0].scale, str(tidy[0].steps)
     training = f", {steps} training steps" if steps else ""
     tags = sorted({tag for row in tidy for tag in [row.tag] if tag})
