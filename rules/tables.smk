@@ -18,8 +18,9 @@ rule measure_table:
     params:
         code=code_hash("measure_table"),
         scale=SCALE,
+        steps=MOP["training"]["steps"],
     shell:
-        "python workflow/scripts/measure_table.py --table {wildcards.table} --scale {params.scale} --audits {input.audits} "
+        "python workflow/scripts/measure_table.py --table {wildcards.table} --scale {params.scale} --steps {params.steps} --audits {input.audits} "
         "--evals {input.evals} --data {input.data} --paper {input.paper} --out {output} > {log} 2>&1"
 
 
