@@ -17,6 +17,7 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/audit.smk"
 include: "rules/evaluate.smk"
+include: "rules/qantara.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 

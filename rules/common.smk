@@ -1,12 +1,13 @@
 # What the .smk files share: the validated configuration, names of cells, hashes of code.
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
 
 from jepa import cells
-from jepa.config import arm_settings, dataset_settings, resolve
+from jepa.config import arm_settings, dataset_settings, recipe_settings, resolve
 from jepa.errors import JepaError
 from jepa.forecast import forecast
 from jepa.provenance import code_hash as hash_of_script
@@ -34,19 +35,34 @@ BENCH = f"bench/{SCALE}"
 MOP = CONFIG["mop"]
 
 
+QANTARA = CONFIG["qantara"]
+REPORTED_TABLES = [(paper, table) for paper in contents.PAPERS for table in contents.tables(paper)]
+REPORTED_FIGURES = [(paper, figure) for paper in contents.PAPERS for figure in contents.figures(paper)]
+STEPS = {"mop": MOP["training"]["steps"], "qantara": QANTARA["base"]["training"]["steps"]}
+
+
 wildcard_constraints:
+    paper="|".join(contents.PAPERS),
+    table=r"table\d|intext",
+    figure=r"figure\d",
     arm="|".join(MOP["arms"]),
     control="|".join(cells.CONTROLS),
     executor_control="|".join(cells.EXECUTOR_CONTROLS),
     maze="|".join(MOP["mazes"]),
     dataset="|".join(contents.DATASETS[maze] for maze in MOP["mazes"]),
-    table="|".join(contents.TABLES),
-    figure="|".join(contents.FIGURES),
+    recipe="|".join(re.escape(recipe) for recipe in QANTARA["recipes"]),
+    env="|".join(QANTARA["envs"]),
+    dispatch="cem|bc|video-inverse",
+    k=r"[1-9]\d*",
     seed=r"\d+",
 
 
-# One thread a process, and the interpreter that runs Snakemake, unless conda provides another.
-PREFIX = "set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1; "
+# One thread a process; freed memory is kept for the next tensor of its size (a tenth of a training step); and the
+# interpreter that runs Snakemake, unless conda provides another.
+PREFIX = (
+    "set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "
+    "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296; "
+)
 if not workflow.deployment_settings.deployment_method:
     PREFIX += f"export PATH={Path(sys.executable).parent}:$PATH; "
 if CONFIG["data"]["mirror"]:
@@ -70,24 +86,33 @@ def seconds(rule):
 
 
 def minutes(rule):
-    """Time limit of a rule for a cluster: four times the forecast, more on a second attempt."""
+    """Time limit for a cluster, four times the forecast, more on a second attempt."""
     return lambda wildcards, attempt: max(10, round(4 * seconds(rule) / 60)) * attempt
 
 
 def memory(mib):
-    """Memory of a rule for a cluster, more on a second attempt."""
+    """Memory limit for a cluster, more on a second attempt."""
     return lambda wildcards, attempt: mib * attempt
 
 
-def cells_of(names, kind):
-    """Paths of the cells of one kind that the named tables or figures are made of."""
-    needed = dict.fromkeys(cell for name in names for cell in contents.needs(name, CONFIG))
-    return [
-        cells.path_of(kind, SCALE, method, maze, seed)
-        for found, method, maze in needed
-        if found == kind
-        for seed in range(MOP["seeds"])
-    ]
+def gpus(rule):
+    """GPUs that a job of this rule asks a cluster for; a job uses one where it finds one, and the CPU otherwise."""
+    return CONFIG["gpus"].get(rule, 0)
+
+
+def results_of(paper, name):
+    """Paths of all results that a table or figure of a paper is made of."""
+    run = contents.runs(CONFIG, paper)
+    needed = contents.needs(name, CONFIG, paper)
+    if paper == "qantara":
+        return [path for cell in needed for path in cells.qantara_paths(SCALE, cell, run[cell])]
+    return [cells.path_of(kind, SCALE, *cell, seed) for kind, *cell in needed for seed in range(MOP["seeds"])]
+
+
+def provenance_of(paper):
+    """Provenance of the datasets that a paper's experiments use: where the data tags come from."""
+    datasets = [contents.DATASETS[maze] for maze in MOP["mazes"]] if paper == "mop" else QANTARA["envs"]
+    return [f"{DATA}/{dataset}.provenance.json" for dataset in datasets]
 
 
 def print_forecast(dag):

@@ -3,21 +3,20 @@
 
 rule draw_figure:
     input:
-        audits=lambda wildcards: cells_of([wildcards.figure], "audits"),
-        evals=lambda wildcards: cells_of([wildcards.figure], "evals"),
-        data=[f"{DATA}/{contents.DATASETS[maze]}.provenance.json" for maze in MOP["mazes"]],
-        paper="paper/mop.csv",
+        results=lambda wildcards: results_of(wildcards.paper, wildcards.figure),
+        data=lambda wildcards: provenance_of(wildcards.paper),
+        published="paper/{paper}.csv",
     output:
-        pdf=f"{RESULTS}/figures/mop/{{figure}}.pdf",
+        pdf=f"{RESULTS}/figures/{{paper}}/{{figure}}.pdf",
         png=report(
-            f"{RESULTS}/figures/mop/{{figure}}.png",
-            caption="../workflow/report/{figure}.rst",
-            category="MoP-JEPA",
+            f"{RESULTS}/figures/{{paper}}/{{figure}}.png",
+            caption="../workflow/report/{paper}/{figure}.rst",
+            category="{paper}",
             subcategory="figures",
             labels={"figure": "{figure}", "scale": SCALE},
         ),
     log:
-        f"{LOGS}/figures/mop/{{figure}}.log",
+        f"{LOGS}/figures/{{paper}}/{{figure}}.log",
     conda:
         "../envs/jepa.yaml"
     resources:
@@ -26,11 +25,11 @@ rule draw_figure:
         code=code_hash("draw_figure"),
         scale=SCALE,
     shell:
-        "python workflow/scripts/draw_figure.py --figure {wildcards.figure} --scale {params.scale} --audits {input.audits} "
-        "--evals {input.evals} --data {input.data} --paper {input.paper} --pdf {output.pdf} --png {output.png} "
-        "> {log} 2>&1"
+        "python workflow/scripts/draw_figure.py --paper {wildcards.paper} --figure {wildcards.figure} "
+        "--scale {params.scale} --published {input.published} --data {input.data} --pdf {output.pdf} --png {output.png} "
+        "--results {input.results} > {log} 2>&1"
 
 
 rule all_figures:
     input:
-        expand(f"{RESULTS}/figures/mop/{{figure}}.{{kind}}", figure=contents.FIGURES, kind=["pdf", "png"]),
+        [f"{RESULTS}/figures/{paper}/{figure}.{kind}" for paper, figure in REPORTED_FIGURES for kind in ("pdf", "png")],

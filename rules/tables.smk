@@ -1,16 +1,15 @@
-# measure: audits and executions -> tidy rows. print: tidy rows -> CSV, Markdown, LaTeX. Nothing else reaches a table.
+# measure: results -> tidy rows. print: tidy rows -> CSV, Markdown, LaTeX. Nothing else reaches a table.
 
 
 rule measure_table:
     input:
-        audits=lambda wildcards: cells_of([wildcards.table], "audits"),
-        evals=lambda wildcards: cells_of([wildcards.table], "evals"),
-        data=[f"{DATA}/{contents.DATASETS[maze]}.provenance.json" for maze in MOP["mazes"]],
-        paper="paper/mop.csv",
+        results=lambda wildcards: results_of(wildcards.paper, wildcards.table),
+        data=lambda wildcards: provenance_of(wildcards.paper),
+        published="paper/{paper}.csv",
     output:
-        f"{RESULTS}/measurements/mop/{{table}}.csv",
+        f"{RESULTS}/measurements/{{paper}}/{{table}}.csv",
     log:
-        f"{LOGS}/measurements/mop/{{table}}.log",
+        f"{LOGS}/measurements/{{paper}}/{{table}}.log",
     conda:
         "../envs/jepa.yaml"
     resources:
@@ -18,27 +17,28 @@ rule measure_table:
     params:
         code=code_hash("measure_table"),
         scale=SCALE,
-        steps=MOP["training"]["steps"],
+        steps=lambda wildcards: STEPS[wildcards.paper],
     shell:
-        "python workflow/scripts/measure_table.py --table {wildcards.table} --scale {params.scale} --steps {params.steps} --audits {input.audits} "
-        "--evals {input.evals} --data {input.data} --paper {input.paper} --out {output} > {log} 2>&1"
+        "python workflow/scripts/measure_table.py --paper {wildcards.paper} --table {wildcards.table} "
+        "--scale {params.scale} --steps {params.steps} --published {input.published} --data {input.data} "
+        "--out {output} --results {input.results} > {log} 2>&1"
 
 
 rule print_table:
     input:
         rules.measure_table.output,
     output:
-        csv=f"{RESULTS}/tables/mop/{{table}}.csv",
+        csv=f"{RESULTS}/tables/{{paper}}/{{table}}.csv",
         md=report(
-            f"{RESULTS}/tables/mop/{{table}}.md",
-            caption="../workflow/report/{table}.rst",
-            category="MoP-JEPA",
+            f"{RESULTS}/tables/{{paper}}/{{table}}.md",
+            caption="../workflow/report/{paper}/{table}.rst",
+            category="{paper}",
             subcategory="tables",
             labels={"table": "{table}", "scale": SCALE},
         ),
-        tex=f"{RESULTS}/tables/mop/{{table}}.tex",
+        tex=f"{RESULTS}/tables/{{paper}}/{{table}}.tex",
     log:
-        f"{LOGS}/tables/mop/{{table}}.log",
+        f"{LOGS}/tables/{{paper}}/{{table}}.log",
     conda:
         "../envs/jepa.yaml"
     resources:
@@ -52,7 +52,7 @@ rule print_table:
 
 rule measurements:
     input:
-        expand(rules.measure_table.output, table=contents.TABLES),
+        [f"{RESULTS}/measurements/{paper}/{table}.csv" for paper, table in REPORTED_TABLES],
     output:
         f"{RESULTS}/measurements.csv",
     log:
@@ -69,5 +69,9 @@ rule measurements:
 
 rule all_tables:
     input:
-        expand(f"{RESULTS}/tables/mop/{{table}}.{{kind}}", table=contents.TABLES, kind=["csv", "md", "tex"]),
+        [
+            f"{RESULTS}/tables/{paper}/{table}.{kind}"
+            for paper, table in REPORTED_TABLES
+            for kind in ("csv", "md", "tex")
+        ],
         f"{RESULTS}/measurements.csv",

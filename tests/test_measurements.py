@@ -31,7 +31,8 @@ def grid(tmp_path_factory):
 
 
 def rows_of(table, files, out):
-    write_measurements(table, files["audits"], files["evals"], PAPER, out, "smoke", files["tags"], steps=200)
+    results = [*files["audits"], *files["evals"]]
+    write_measurements(table, results, PAPER, out, "smoke", files["tags"], steps=200)
     return read_measurements(out).set_index(["row", "column"])
 
 
@@ -69,7 +70,7 @@ def test_the_rate_of_the_paper_counts_one_episode_a_task_for_three_seeds(measure
 
 def test_a_fourth_seed_does_not_enter_the_paper_protocol(tmp_path):
     files = synthetic_results.make(tmp_path, seeds=4, mazes=("medium-stitch",), arms=("mop",))
-    records = Records([], files["evals"]).get("evals", "mop", "medium-stitch")
+    records = Records(files["evals"]).get("evals", "mop", "medium-stitch")
     assert episodes(records, "raw", "dijkstra", "neglogpi", "full", "first")[1] == 15
     assert episodes(records, "raw", "dijkstra", "neglogpi", "full", "all")[1] == 400
 

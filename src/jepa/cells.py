@@ -13,6 +13,29 @@ PATTERNS = {
 }
 
 
+QANTARA_PATTERNS = {
+    "evals": "results/{scale}/evals/qantara/{recipe}/{env}/seed{seed}/{name}.json",
+    "dense": "results/{scale}/evals/qantara/{recipe}/{env}/seed{seed}/dense.json",
+    "floors": "results/{scale}/evals/qantara/floors/{env}.json",
+    "draws": "results/{scale}/evals/qantara/draws.npz",
+    "rollouts": "results/{scale}/evals/qantara/default/{env}/seed0/rollouts.npz",
+}
+PLANNER_KEYS = ("eval_seeds", "candidates", "elites", "iterations", "horizon")  # of qantara.evaluation
+
+
+def qantara_paths(scale, cell, seeds):
+    """Paths of one Qantara cell, one for each training seed where it has any.
+
+    cell: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("floors", env), ("draws",) or ("rollouts", env).
+    """
+    kind, *rest = cell
+    names = ("recipe", "env", "name") if kind in ("evals", "dense") else ("env",)
+    known = dict(zip(names, rest, strict=False))
+    pattern = QANTARA_PATTERNS[kind]
+    every = range(seeds) if "{seed}" in pattern else (0,)
+    return [pattern.format(scale=scale, seed=seed, **known) for seed in every]
+
+
 def path_of(kind, scale, method, maze, seed):
     """Path of one cell. kind: models, audits or evals. method: an arm or a control."""
     return PATTERNS[kind].format(scale=scale, method=method, maze=maze, seed=seed)
@@ -50,14 +73,21 @@ def check_target(path, config):
             f"target {path!r} is of scale {parts[1]!r}, but the scale of this run is {config['scale']!r}: "
             f"add --config scale={parts[1]} if that is one of smoke, laptop, paper."
         )
-    if len(parts) < 6 or parts[2] not in PATTERNS or parts[3] != "mop":
+    if len(parts) < 6 or parts[2] not in PATTERNS:
+        return
+    if parts[3] == "qantara" and parts[4] != "floors":
+        _check_part(path, "recipe", parts[4], config["qantara"]["recipes"])
+        _check_part(path, "environment", parts[5], config["qantara"]["envs"])
+    if parts[3] != "mop":
         return
     kind, method, maze = parts[2], parts[4], parts[5]
     controls = {"models": (), "audits": CONTROLS, "evals": EXECUTOR_CONTROLS}[kind]
-    allowed = [*config["mop"]["arms"], *controls]
-    if method not in allowed:
-        raise JepaError(f"target {path!r} names the arm {method!r}; allowed are {', '.join(allowed)}.")
-    if maze not in config["mop"]["mazes"]:
-        raise JepaError(f"target {path!r} names the maze {maze!r}; allowed are {', '.join(config['mop']['mazes'])}.")
+    _check_part(path, "arm", method, [*config["mop"]["arms"], *controls])
+    _check_part(path, "maze", maze, config["mop"]["mazes"])
     if not re.search(r"/seed\d+(/|\.json$)", path):
         raise JepaError(f"target {path!r} must name a seed as seed0, seed1, ...")
+
+
+def _check_part(path, part, value, allowed):
+    if value not in allowed:
+        raise JepaError(f"target {path!r} names the {part} {value!r}; allowed are {', '.join(allowed)}.")

@@ -63,6 +63,13 @@ def _validate(instance, schema):
 
 
 def _check_names(config):
+    for name, grid in config["qantara"]["grids"].items():
+        for recipe in grid["recipes"]:
+            if recipe not in config["qantara"]["recipes"]:
+                raise JepaError(
+                    f"config key `qantara.grids.{name}.recipes` names the recipe {recipe!r}; "
+                    f"allowed are {', '.join(config['qantara']['recipes'])}."
+                )
     mop = config["mop"]
     lists = {f"mop.grids.{name}.arms": grid["arms"] for name, grid in mop["grids"].items()}
     for key, arms in (lists | {"mop.execution.arms": mop["execution"]["arms"]}).items():
@@ -84,6 +91,14 @@ def arm_settings(config, arm):
     training["steps"] = round(training["steps"] * training.pop("steps_factor", 1))
     predictor = merge(mop["head"], entry["predictor"])
     return {"model": dict(mop["model"]), "predictor": predictor, "training": training}
+
+
+def recipe_settings(config, recipe):
+    """Everything that a Qantara model of one recipe depends on: `base` with the recipe's difference put over it."""
+    qantara = config["qantara"]
+    if recipe not in qantara["recipes"]:
+        raise JepaError(f"recipe {recipe!r} is unknown; allowed are {', '.join(qantara['recipes'])}.")
+    return merge(qantara["base"], qantara["recipes"][recipe])
 
 
 def dataset_settings(config):

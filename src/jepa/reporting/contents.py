@@ -1,13 +1,16 @@
-"""What can be reported, and which cells of the grid each table or figure is made of.
+"""What can be reported, and which cells of the grids each table or figure is made of.
 
-Light on purpose: the Snakefile imports it, so nothing here or below needs numpy or pandas.
+Light on purpose: the Snakefile imports it, so nothing here or below needs numpy or pandas. A name (`table3`,
+`figure1`, `intext`) is one of a paper: `mop` or `qantara`.
 """
 
 from jepa import cells
 from jepa.errors import JepaError
-from jepa.reporting.layout import ARMS, DATASETS, MAZES, SWEEP, quantity_of
-from jepa.reporting.mop_tables import TABLES
+from jepa.reporting import mop_tables, qantara_grid, qantara_tables
+from jepa.reporting.layout import cells_of, methods_of, places_of
+from jepa.reporting.mop_grid import ARMS, DATASETS, MAZES, SWEEP
 
+TABLES = mop_tables.TABLES
 FIGURES = {  # name: (methods, mazes) of the audits that it shows
     "figure5": (ARMS, MAZES),
     "figure6": ((*ARMS, "displacement"), MAZES),
@@ -15,36 +18,71 @@ FIGURES = {  # name: (methods, mazes) of the audits that it shows
     "figure8": (ARMS, ("teleport",)),
     "figure9": ((*SWEEP.values(), "dense", "mdn"), ("teleport",)),
 }
+QANTARA_FIGURES = {  # name: the cells that it shows
+    "figure1": (("draws",),),
+    "figure2": tuple(("rollouts", env) for env in qantara_grid.ENVS),
+}
+PAPERS = {"mop": (TABLES, FIGURES), "qantara": (qantara_tables.TABLES, QANTARA_FIGURES)}
 FROM_EXECUTIONS = ("rate", "rank", "ranking")
 FROM_NOTHING = ("ceiling", "constant")  # a ceiling is in every audit of the maze
 
-__all__ = ["DATASETS", "FIGURES", "TABLES", "needs"]
+__all__ = ["DATASETS", "FIGURES", "PAPERS", "TABLES", "figures", "needs", "runs", "tables"]
 
 
-def needs(name, config):
-    """Cells of the grid that a table or figure is made of, without those that this scale does not run.
+def tables(paper):
+    """Names of a paper's tables, in order; `intext` is the last."""
+    return tuple(PAPERS[paper][0])
 
-    name: a key of TABLES or FIGURES. config: the whole configuration. Returns a list of (kind, method, maze),
-    kind `audits` or `evals`, each once, in the order of the table. Raises JepaError for an unknown name.
+
+def figures(paper):
+    """Names of a paper's figures, in order."""
+    return tuple(PAPERS[paper][1])
+
+
+def needs(name, config, paper="mop"):
+    """Cells of the grids that a table or figure is made of, without those that this scale does not run.
+
+    name: of `tables(paper)` or `figures(paper)`. config: the whole configuration. Returns a list, each cell once, in
+    the order of the table. MoP-JEPA: (kind, method, maze), kind `audits` or `evals`. Qantara: ("evals", recipe, env,
+    "cem-k4"), ("dense", recipe, env), ("floors", env), ("draws",) and ("rollouts", env); `runs` tells how many
+    training seeds each has. Raises JepaError for an unknown name.
     """
-    if name in FIGURES:
-        methods, mazes = FIGURES[name]
-        wanted = [("audits", method, maze) for method in methods for maze in mazes]
-    elif name in TABLES:
-        wanted = _cells_of_table(TABLES[name])
+    of_tables, of_figures = PAPERS[paper]
+    if name in of_figures:
+        wanted = of_figures[name] if paper == "qantara" else _audits(*of_figures[name])
+    elif name in of_tables:
+        wanted = _of_table(of_tables[name], qantara_grid.cells_of if paper == "qantara" else _of_quantity)
     else:
-        raise JepaError(f"Nothing is reported under the name {name!r}; there are {', '.join([*TABLES, *FIGURES])}.")
-    run = {(kind, *cell[:2]) for kind in ("audits", "evals") for cell in cells.grid_cells(config, kind)}
+        raise JepaError(
+            f"Nothing is reported under the name {name!r}; there are {', '.join([*of_tables, *of_figures])}."
+        )
+    run = runs(config, paper)
     return [cell for cell in dict.fromkeys(wanted) if cell in run]
 
 
-def _cells_of_table(table):
-    wanted = []
-    for panel in table.panels:
-        for row in panel.rows:
-            for column in panel.columns:
-                quantity = (quantity_of(row, column) or "constant").partition(":")[0]
-                if quantity not in FROM_NOTHING:
-                    kind = "evals" if quantity in FROM_EXECUTIONS else "audits"
-                    wanted += [(kind, method, maze) for method in row.methods for maze in column.mazes]
-    return wanted
+def runs(config, paper):
+    """Every cell that the grids of this scale run, with its number of training seeds: {cell: seeds}."""
+    if paper == "qantara":
+        return qantara_grid.runs(config)
+    seeds = config["mop"]["seeds"]
+    return {(kind, *cell[:2]): seeds for kind in ("audits", "evals") for cell in cells.grid_cells(config, kind)}
+
+
+def _audits(methods, mazes):
+    return [("audits", method, maze) for method in methods for maze in mazes]
+
+
+def _of_table(table, cells_behind):
+    return [
+        cell
+        for row, column, quantity in cells_of(table)
+        for cell in cells_behind(quantity or "constant", methods_of(row, column), places_of(row, column))
+    ]
+
+
+def _of_quantity(quantity, methods, mazes):
+    name = quantity.partition(":")[0]
+    if name in FROM_NOTHING:
+        return []
+    kind = "evals" if name in FROM_EXECUTIONS else "audits"
+    return [(kind, method, maze) for method in methods for maze in mazes]

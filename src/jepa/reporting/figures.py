@@ -5,24 +5,24 @@ from matplotlib.patches import Patch, Rectangle
 
 from jepa.errors import JepaError
 from jepa.reporting import style
-from jepa.reporting.layout import ARMS, LABELS, MAZES, SWEEP
 from jepa.reporting.measurements import read_published, weakest
+from jepa.reporting.mop_grid import ARMS, DATASETS, LABELS, MAZES, SWEEP
 from jepa.reporting.records import Records, read_tags, seed_values
 
 PAPER_MARK = Line2D([], [], ls="", marker="D", ms=3, mfc="white", mec="black", mew=0.7, label="paper")
 SEED_MARK = Line2D([], [], ls="", marker="o", ms=2.2, color="black", alpha=0.65, mew=0, label="seed")
 
 
-def write_figure(name, audit_files, eval_files, paper_csv, out_pdf, out_png, scale, tag_files):
-    """Draw one figure (a key of DRAWINGS) from audit and execution files, as PDF and PNG.
+def write_figure(name, files, paper_csv, out_pdf, out_png, scale, tag_files):
+    """Draw one figure (a key of DRAWINGS) from audits and executions, as PDF and PNG.
 
-    paper_csv: the published numbers. tag_files: provenance of the datasets. Raises JepaError for an unknown name, a
-    damaged file or untagged data; what was not run is marked in the figure.
+    files: theirs. paper_csv: the published numbers. tag_files: provenance of the datasets. Raises JepaError for an
+    unknown name, a damaged file or untagged data; what was not run is marked in the figure.
     """
     if name not in DRAWINGS:
         raise JepaError(f"There is no figure {name!r}; there are {', '.join(DRAWINGS)}.")
-    records = Records(audit_files, eval_files)
-    tags = read_tags(tag_files, records.mazes())
+    records = Records(files)
+    tags = read_tags(tag_files, records.places(), DATASETS)
     published = {key: value for key, (value, _, _) in read_published(paper_csv).items()}
     with style.sheet():
         figure = DRAWINGS[name](records, published)
@@ -31,7 +31,7 @@ def write_figure(name, audit_files, eval_files, paper_csv, out_pdf, out_png, sca
 
 
 def _footnote(records, tags, scale):
-    shown = {maze: tags[maze] for maze in MAZES if maze in records.mazes()}
+    shown = {maze: tags[maze] for maze in MAZES if maze in records.places()}
     if len(set(shown.values())) > 1:
         data = ", ".join(f"{maze} {tag}" for maze, tag in shown.items())
     else:
@@ -70,7 +70,7 @@ def figure6(records, published):
     axis.set_ylabel("realroute (raw readout)")
     _shares([axis])
     lines = [
-        Line2D([], [], color=style.REFERENCE, ls="--", lw=0.9, label="split ceiling"),
+        Line2D([], [], color=style.REFERENCE, ls="--", lw=0.9, label="true edges not held out"),
         Line2D([], [], color=style.REFERENCE, ls=":", lw=1.1, label="displacement control"),
     ]
     figure.legend(handles=[*_swatches(ARMS), *lines, SEED_MARK, PAPER_MARK], loc="outside upper center", ncols=6)

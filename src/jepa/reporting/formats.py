@@ -1,7 +1,12 @@
-"""From a tidy row to what a cell says: `.851 ± .08`, `.33 (5/15)`, `5/15 [.15, .58]`, `.14–.21`, `2.4×`, `not run`."""
+"""From a tidy row to what a cell says: `.851 ± .08`, `90.1 ± 1.1`, `5/15 [.15, .58]`, `.14–.21`, `2.4×`, `not run`.
+
+Shares (MoP-JEPA) are printed without the leading zero, success rates in percent (Qantara) with one decimal.
+"""
 
 import math
 import re
+
+from jepa.reporting.qantara_grid import COLLAPSED
 
 NOTHING = "–"
 RANGE = re.compile(r"^(\d*\.?\d+)-(\d*\.?\d+)$")  # a published range, such as 0.14-0.21
@@ -54,6 +59,83 @@ def _join(low, high):
     return low if low == high else f"{low}–{high}"
 
 
+def _points(row, spread):
+    text = point(row.value)
+    return text + _deviation(row.sd) if spread and row.n > 1 and not is_missing(row.sd) else text
+
+
+def _deviation(sd):
+    """` ± 1.1`, with the dagger of Qantara's Table 3 where seeds disagree widely."""
+    return f" ± {sd:.1f}{'†' * (round(sd, 1) > COLLAPSED)}"
+
+
+def _points_interval(row, spread):
+    if is_missing(row.wilson_lo):
+        return point(row.value)
+    return f"{point(row.value)} [{point(row.wilson_lo)}, {point(row.wilson_hi)}]"
+
+
+def _signed(row, spread):
+    sign = "+" if round(row.value, 1) > 0 else ""
+    return sign + _points(row, spread)
+
+
+def point(value):
+    """A success rate in percent: `90.1`, `−2.2`."""
+    text = f"{abs(value):.1f}"
+    return f"−{text}" if value < 0 and text != "0.0" else text
+
+
+def _significant(row, spread):
+    text = significant(row.value)
+    return f"{text} ± {significant(row.sd)}" if spread and row.n > 1 and not is_missing(row.sd) else text
+
+
+def significant(value):
+    """Three significant digits, without an exponent for everyday sizes."""
+    if value == 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:.{min(max(digits, 0), 6)}f}" if 1e-4 <= abs(value) < 1e6 else f"{value:.2e}"
+
+
+def _millions(row, spread):
+    return f"{row.value / 1e6:.2f} M"
+
+
+def _times(row, spread):
+    low_high = (row.value, row.value) if is_missing(row.lo) else (row.lo, row.hi)
+    return f"{_join(*(significant(end) for end in low_high))}×"
+
+
+def _out_of(row, spread):
+    return f"{int(row.value)}/{int(row.n)}"
+
+
+POINT_FORMS = {
+    "below": _out_of,
+    "dense": _significant,
+    "difference": _signed,
+    "episodes": lambda row, spread: f"{int(row.value)}",
+    "latency": _significant,
+    "latency range": lambda row, spread: _join(significant(row.lo), significant(row.hi)),
+    "lower": _out_of,
+    "lowest": _points,
+    "over_reference": _times,
+    "parameters": _millions,
+    "solved": _points,
+    "spearman": lambda row, spread: f"{row.value:.2f}".replace("-", "−"),
+    "speedup": _times,
+    "spread": _points,
+    "sr": _points,
+    "sr_wilson": _points_interval,
+    "suite": _points,
+    "suite_range": lambda row, spread: _join(point(row.lo), point(row.hi)),
+    "unsolved": _points,
+    "unsolved_episodes": lambda row, spread: f"{int(row.value)}",
+    "unsolved_wilson": _points_interval,
+}
+SPANS = {"edges": "range", "latency": "latency range"}  # forms of a quantity over several places
 FORMS = {
     "mean": _mean,
     "rate": _rate,
@@ -66,16 +148,17 @@ FORMS = {
     "leads": lambda row, spread: f"{int(row.value)}/{int(row.n)}",
     "modes": lambda row, spread: f"{row.text} ({row.value:.1f})",
     "ranking": lambda row, spread: row.text if row.text == "yes" else f"no ({int(row.value)} pairs)",
+    **POINT_FORMS,
 }
 
 
 def form_of(quantity, column):
-    """Which form prints a quantity in a column: a quantity over several mazes is printed as their range."""
+    """Which form prints a quantity in a column: a quantity over several places is printed as their range."""
     name = (quantity or "mean").partition(":")[0]
     if name == "ratio_gated_or_raw":
         return "ratio"
-    if len(column.mazes) > 1 and name == "edges":
-        return "range"
+    if len(column.places) > 1 and name in SPANS:
+        return SPANS[name]
     return name if name in FORMS else "mean"
 
 
@@ -93,6 +176,8 @@ def published(row, quantity, column):
     if row is None:
         return NOTHING
     form = form_of(quantity, column)
+    if form in POINT_FORMS:
+        return _published_points(row)
     if row.published_text:
         found = RANGE.match(row.published_text)
         if not found:
@@ -108,3 +193,14 @@ def published(row, quantity, column):
     digits = 2 if form == "rate" or round(row.published, 2) == row.published and is_missing(row.published_sd) else 3
     text = number(row.published, digits)
     return text if is_missing(row.published_sd) else f"{text} ± {number(row.published_sd, 2)}"
+
+
+def _published_points(row):
+    """As published: words and ranges, `75`, `90.1 ± 1.1`."""
+    if row.published_text:
+        return re.sub(r"(?<=\d)-(?=\d)", "–", row.published_text)
+    if is_missing(row.published):
+        return NOTHING
+    if is_missing(row.published_sd):
+        return f"{row.published:g}".replace("-", "−")
+    return point(row.published) + _deviation(row.published_sd)

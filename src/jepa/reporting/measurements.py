@@ -8,12 +8,11 @@ import pandas as pd
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.random import rng_of
-from jepa.reporting.layout import TAGS, quantity_of
-from jepa.reporting.mop_tables import TABLES
-from jepa.reporting.quantities import UNDEFINED, measured, rank_among
-from jepa.reporting.records import Records, read_tags
+from jepa.reporting.layout import TAGS, methods_of, places_of, quantity_of
+from jepa.reporting.papers import paper_of
+from jepa.reporting.quantities import UNDEFINED, rank_among
+from jepa.reporting.records import read_tags
 
-PAPER = "mop"
 KEYS = ["paper", "table", "row", "column"]
 COLUMNS = [
     *KEYS,
@@ -22,6 +21,9 @@ COLUMNS = [
     "n",  # seeds; episodes for a rate; mazes for a range
     "lo",  # 95 % interval (seeds: bootstrap of the mean; rates: Wilson), or the ends of a range
     "hi",
+    "episodes",  # of all seeds together, where a mean over seeds is one of rates, and their Wilson interval
+    "wilson_lo",
+    "wilson_hi",
     "scale",
     "tag",  # of the data; the weakest when a cell spans mazes
     "published",  # the paper's value
@@ -30,7 +32,8 @@ COLUMNS = [
     "published_text",  # the paper's words or range
     "steps",  # training steps of an arm
 ]
-NUMBERS = ["value", "sd", "n", "lo", "hi", "published", "published_sd"]
+MEASURED = ["value", "sd", "n", "lo", "hi", "episodes", "wilson_lo", "wilson_hi"]
+NUMBERS = [*MEASURED, "published", "published_sd"]
 PAPER_COLUMNS = ["table", "row", "column", "value", "sd", "note"]
 
 
@@ -54,15 +57,15 @@ def read_published(path):
     return published
 
 
-def measure(table, records, published, scale, tags, steps=None):
-    """Tidy rows of one table, in its order (columns: COLUMNS).
+def measure(table, records, published, scale, tags, steps=None, paper="mop"):
+    """Tidy rows of one table of one paper, in its order (columns: COLUMNS).
 
-    table: a key of TABLES. records: Records. published: of `read_published`. tags: {maze: data tag}. A cell
+    records: of the paper. published: of `read_published`. tags: {place: data tag}. A cell
     that was not run has no value and the text `not run`; a cell without meaning (a control's gated readout)
     has no row.
     """
     rows = []
-    for panel in TABLES[table].panels:
+    for panel in paper_of(paper).tables[table].panels:
         external = [row.key for row in panel.rows if row.group == "external" and not row.methods]
         for row in panel.rows:
             for column in panel.columns:
@@ -71,15 +74,14 @@ def measure(table, records, published, scale, tags, steps=None):
                 if quantity is None and value is None and not text:
                     continue
                 quoted = [published.get((table, name, column.key), (None,))[0] for name in external]
-                ours = _measured(
-                    quantity, records, row, column, quoted, rng_of("bootstrap", table, row.key, column.key)
-                )
+                rng = rng_of("bootstrap", table, row.key, column.key)
+                ours = _measured(paper, quantity, records, row, column, quoted, rng)
                 rows.append(
                     {
-                        **dict(zip(KEYS, (PAPER, table, row.key, column.key), strict=True)),
-                        **{name: getattr(ours, name) for name in ("value", "sd", "n", "lo", "hi", "text")},
+                        **dict(zip(KEYS, (paper, table, row.key, column.key), strict=True)),
+                        **{name: getattr(ours, name) for name in [*MEASURED, "text"]},
                         "scale": scale,
-                        "tag": weakest(tags[maze] for maze in column.mazes if maze in tags) if quantity else "",
+                        "tag": weakest(tags[p] for p in places_of(row, column) if p in tags) if quantity else "",
                         "published": value,
                         "published_sd": sd,
                         "published_text": text,
@@ -89,13 +91,14 @@ def measure(table, records, published, scale, tags, steps=None):
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _measured(quantity, records, row, column, quoted, rng):
+def _measured(paper, quantity, records, row, column, quoted, rng):
     if quantity is None:
         return UNDEFINED
+    place = (records, methods_of(row, column), places_of(row, column), rng)
     if quantity.startswith("rank:"):
-        rate = measured(quantity.removeprefix("rank:"), records, row.methods, column.mazes, rng)
+        rate = paper_of(paper).measured(quantity.removeprefix("rank:"), *place)
         return rank_among(rate, [value for value in quoted if value is not None])
-    return measured(quantity, records, row.methods, column.mazes, rng)
+    return paper_of(paper).measured(quantity, *place)
 
 
 def weakest(tags):
@@ -103,14 +106,19 @@ def weakest(tags):
     return max(tags, key=TAGS.index, default="")
 
 
-def write_measurements(table, audit_files, eval_files, paper_csv, out, scale, tag_files, steps=None):
-    """Measure one table from audit and execution files and write its tidy rows to the CSV `out`."""
-    if table not in TABLES:
-        raise JepaError(f"There is no table {table!r}; there are {', '.join(TABLES)}.")
-    records = Records(audit_files, eval_files)
-    tags = read_tags(tag_files, records.mazes())
+def write_measurements(table, files, paper_csv, out, scale, tag_files, steps=None, paper="mop"):
+    """Measure one table of one paper from recorded results and write its tidy rows to the CSV `out`.
+
+    files: MoP-JEPA's audits and executions, or Qantara's evaluations, dense diagnostics and floors; they say
+    themselves what they are. paper_csv: the published numbers. tag_files: provenance of the datasets.
+    """
+    house = paper_of(paper)
+    if table not in house.tables:
+        raise JepaError(f"There is no table {table!r} of {paper}; there are {', '.join(house.tables)}.")
+    records = house.read(files)
+    tags = read_tags(tag_files, records.places(), house.datasets)
     steps = steps if steps is not None else "-".join(map(str, records.steps()))
-    _write(measure(table, records, read_published(paper_csv), scale, tags, steps), out)
+    _write(measure(table, records, read_published(paper_csv), scale, tags, steps, paper), out)
 
 
 def read_measurements(path):

@@ -1,15 +1,7 @@
 """The companion table of MoP-JEPA's in-text results, one panel a result."""
 
-from jepa.reporting.layout import (
-    ARMS,
-    LABELS,
-    MAZES,
-    SWEEP,
-    Column,
-    Panel,
-    Row,
-    Table,
-)
+from jepa.reporting.layout import Column, Panel, Row, Table
+from jepa.reporting.mop_grid import ARMS, LABELS, MAZES, SWEEP
 
 TELEPORT = ("teleport",)
 
@@ -77,7 +69,7 @@ GATES = Panel(
 )
 
 EXECUTION = Panel(
-    "Execution over all episodes: successes / episodes, Wilson 95 % interval",
+    "Execution over all episodes: successes / episodes, Wilson 95 % interval over (task, seed) pairs",
     prefixed("execution"),
     (
         *(

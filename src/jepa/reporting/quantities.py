@@ -1,4 +1,4 @@
-"""The numbers behind the cells of the tables: each function takes recorded results and gives one `Measure`.
+"""The numbers behind the cells of MoP-JEPA's tables: each function takes recorded results and gives one `Measure`.
 
 Everywhere: records: Records. methods: the row's methods. mazes: the column's mazes. argument: what follows
 the name in the table's declaration. rng: numpy Generator, for bootstrap intervals. Means over seeds carry the
@@ -10,7 +10,7 @@ from itertools import combinations
 
 from jepa.envs.point_maze import maze_graph
 from jepa.evaluation.statistics import bootstrap_ci, mean_sd, paired_bootstrap, wilson
-from jepa.reporting.layout import ARMS
+from jepa.reporting.mop_grid import ARMS
 from jepa.reporting.records import episodes, seed_values
 
 SEPARATE = 1.5  # fewer distinct successors a cell than this is one prediction; the mazes have 2.1-2.2
@@ -20,7 +20,8 @@ SEPARATE = 1.5  # fewer distinct successors a cell than this is one prediction; 
 class Measure:
     """One measured cell. n: seeds, or episodes for a rate. lo, hi: 95 % interval, or the ends of a range.
 
-    text: words instead of, or about, the number: `not run`, `undefined`, a verdict.
+    text: words instead of, or about, the number: `not run`, `undefined`, a verdict. episodes, wilson_lo, wilson_hi:
+    for a mean over seeds of rates, the episodes of all seeds together and their Wilson interval.
     """
 
     value: float | None = None
@@ -29,6 +30,9 @@ class Measure:
     lo: float | None = None
     hi: float | None = None
     text: str = ""
+    episodes: int | None = None
+    wilson_lo: float | None = None
+    wilson_hi: float | None = None
 
 
 NOT_RUN = Measure(text="not run")
@@ -169,14 +173,17 @@ def modes(records, methods, mazes, argument, rng):
 
 
 def rate(records, methods, mazes, argument, rng):
-    """Execution success with Wilson interval: `readout planner cost repair which` (see `records.episodes`)."""
+    """Execution success: `readout planner cost repair which` (see `records.episodes`).
+
+    n counts episodes; the Wilson interval counts (task, seed) pairs, each with its share of successes.
+    """
     cells = [records.get("evals", methods[0], maze) for maze in mazes]
     counts = [episodes(found, *argument.split()) for found in cells if found]
     counts = [count for count in counts if count]
     if not counts:
         return NOT_RUN
-    successes, trials = (sum(part) for part in zip(*counts, strict=True))
-    return Measure(successes / trials, None, trials, *wilson(successes, trials))
+    successes, trials, tasks = (sum(part) for part in zip(*counts, strict=True))
+    return Measure(successes / trials, None, trials, *wilson(successes / trials * tasks, tasks))
 
 
 def ranking(records, methods, mazes, argument, rng):

@@ -1,4 +1,4 @@
-"""Reading the audits and executions of the grid: one JSON file a (method, maze, seed)."""
+"""Reading recorded results: one JSON file a cell. `Records` are the audits and executions of MoP-JEPA."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.files import read_json
-from jepa.reporting.layout import DATASETS, TAGS
+from jepa.reporting.layout import TAGS
+from jepa.reporting.mop_grid import DATASETS
 
 FIRST_SEEDS = 3  # the paper executes and measures coverage with three seeds
 
@@ -49,13 +50,15 @@ class Record:
 
 
 class Records:
-    """Audits and executions by (kind, method, maze), ordered by seed; kind is `audits` or `evals`."""
+    """Audits and executions by (kind, method, maze), ordered by seed; kind is `audits` or `evals`.
 
-    def __init__(self, audit_files=(), eval_files=()):
+    files: in any order; one with `runs` is an execution, any other an audit.
+    """
+
+    def __init__(self, files=()):
         self._by_cell = {}
-        for kind, files, needed in (("audits", audit_files, {"raw": dict}), ("evals", eval_files, {"runs": list})):
-            for path in files:
-                self._add(kind, Path(path), needed)
+        for path in files:
+            self._add(Path(path))
         for cell, records in self._by_cell.items():
             records.sort(key=lambda record: record.data["seed"])
             twice = [seed for seed, count in Counter(r.data["seed"] for r in records).items() if count > 1]
@@ -63,11 +66,12 @@ class Records:
                 paths = ", ".join(record.path for record in records if record.data["seed"] == twice[0])
                 raise JepaError(f"{' '.join(cell)} was given twice for seed {twice[0]} ({paths}); pass each file once.")
 
-    def _add(self, kind, path, needed):
+    def _add(self, path):
         data = read_json(path)
-        kinds = {"method": str, "maze": str, "seed": int, **needed}
         data = data if isinstance(data, dict) else {}
-        missing = [key for key, kind in kinds.items() if not isinstance(data.get(key), kind)]
+        kind, needed = ("evals", {"runs": list}) if "runs" in data else ("audits", {"raw": dict})
+        types = {"method": str, "maze": str, "seed": int, **needed}
+        missing = [key for key, type_ in types.items() if not isinstance(data.get(key), type_)]
         if missing:
             raise JepaError(f"{path} lacks `{missing[0]}`; delete it and run the rule that writes it again.")
         if data["maze"] not in DATASETS:
@@ -82,7 +86,7 @@ class Records:
         """Audits of every method on one maze."""
         return [r for (kind, _, m), records in self._by_cell.items() if (kind, m) == ("audits", maze) for r in records]
 
-    def mazes(self):
+    def places(self):
         """Mazes that have any file."""
         return {maze for _, _, maze in self._by_cell}
 
@@ -103,31 +107,35 @@ def seed_values(records, path):
 
 
 def episodes(records, readout, planner, cost, repair, which):
-    """(successes, episodes) of the runs that match; None without such a run.
+    """(successes, episodes, tasks) of the runs that match; None without such a run.
 
+    tasks: (task, seed) pairs. The graph decides them: their episodes differ in start and goal noise alone and mostly
+    share their outcome, so an interval may count them but once.
     which: `all` episodes, or `first`: the first episode of every task for the first three seeds (the paper's
     1 x 5 x 3).
     """
     wanted = {"readout": readout, "planner": planner, "cost": cost, "repair": repair}
     if which == "first":
         records = records[:FIRST_SEEDS]
-    outcomes = []
+    outcomes, tasks = [], set()
     for record in records:
         for run in record.data["runs"]:
             try:
                 if all(run[key] == value for key, value in wanted.items()):
                     played = [e for e in run["episodes"] if which == "all" or e["episode"] == 0]
                     outcomes += [int(e["success"]) for e in played]
+                    tasks |= {(record.path, e["task"]) for e in played}
             except (KeyError, TypeError) as error:
                 message = f"{record.path} has a run without {error}; delete it and run its rule again."
                 raise JepaError(message) from None
-    return (sum(outcomes), len(outcomes)) if outcomes else None
+    return (sum(outcomes), len(outcomes), len(tasks)) if outcomes else None
 
 
-def read_tags(tag_files, mazes):
-    """Equivalence tag of the data of each maze, from the provenance files of the datasets: {maze: tag}.
+def read_tags(tag_files, places, datasets):
+    """Equivalence tag of the data of each place, from the provenance files of the datasets: {place: tag}.
 
-    Raises JepaError when a maze that has results has no tag: no number is printed without one.
+    places: those that have results. datasets: {place: name of its dataset}. Raises JepaError when a place that has
+    results has no tag: no number is printed without one.
     """
     by_dataset = {}
     for path in tag_files:
@@ -136,7 +144,7 @@ def read_tags(tag_files, mazes):
         if tag not in TAGS:
             raise JepaError(f"{path} has the unknown data tag `{tag}`; known are {', '.join(TAGS)}.")
         by_dataset[facts.at("dataset")] = tag
-    untagged = [DATASETS[maze] for maze in sorted(mazes) if DATASETS[maze] not in by_dataset]
+    untagged = [datasets[place] for place in sorted(places) if datasets[place] not in by_dataset]
     if untagged:
         raise JepaError(f"No provenance file tells the data tag of {', '.join(untagged)}; pass its .provenance.json.")
-    return {maze: by_dataset[dataset] for maze, dataset in DATASETS.items() if dataset in by_dataset}
+    return {place: by_dataset[dataset] for place, dataset in datasets.items() if dataset in by_dataset}

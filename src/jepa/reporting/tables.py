@@ -8,12 +8,12 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.reporting import formats
-from jepa.reporting.layout import ARMS, TAG_MEANINGS, quantity_of
+from jepa.reporting.layout import TAG_MEANINGS, cells_of, methods_of, quantity_of
 from jepa.reporting.measurements import read_measurements, weakest
-from jepa.reporting.mop_tables import TABLES
+from jepa.reporting.papers import PAPERS
 
-COMPARED = frozenset(ARMS) - {"codebook"}  # the best of these is bold; the codebook is a trained control
-GROUPS = {"controls": "controls", "ceiling": "ceilings", "external": "quoted: published OGBench baselines"}
+OVER_SEEDS = ("mean", "sr", "unsolved", "dense")  # forms of means over training seeds, of which the footnote tells
+END = r"\end{table*}"
 LINES_A_PAGE = 64  # a longer table continues in a second float
 TEX = {
     "\\": r"\textbackslash{}",
@@ -24,6 +24,12 @@ TEX = {
     "→": r"$\to$",
     "π": r"$\pi$",
     "λ": r"$\lambda$",
+    "γ": r"$\gamma$",
+    "τ": r"$\tau$",
+    "√": r"$\surd$",
+    "≈": r"$\approx$",
+    "<": "$<$",
+    "†": r"$\dagger$",
 } | {c: f"\\{c}" for c in "&%$#_{}"}
 
 
@@ -37,27 +43,32 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """One printed panel. corner: its data tag; header: (key, group, label) a column; lines: (Row, tag, [Cell, ...])."""
+    """One printed panel. corner: its data tag; header: (key, group, label) a column; lines: (Row, tag, [Cell, ...]).
+
+    empty: nothing was run and nothing is published, so that pages say so in a word.
+    """
 
     title: str
     corner: str
     header: tuple
     lines: tuple
     notes: tuple
+    empty: bool
 
 
 def print_table(measurements):
     """Print one table from its tidy rows (of `read_measurements`). Returns texts: (csv, markdown, latex)."""
-    names = measurements["table"].unique()
-    if len(names) != 1 or names[0] not in TABLES:
-        raise JepaError(
-            f"Measurements of exactly one known table are needed, these are of {', '.join(names) or 'none'}."
-        )
-    table = TABLES[names[0]]
+    found = sorted(set(zip(measurements["paper"], measurements["table"], strict=True)))
+    if len(found) != 1 or found[0][0] not in PAPERS or found[0][1] not in PAPERS[found[0][0]].tables:
+        names = ", ".join(" ".join(pair) for pair in found) or "none"
+        raise JepaError(f"Measurements of exactly one known table are needed, these are of {names}.")
+    key, name = found[0]
+    paper, table = PAPERS[key], PAPERS[key].tables[name]
     rows = {(row.row, row.column): row for row in measurements.itertuples(index=False)}
-    grids = [_grid(panel, rows) for panel in table.panels]
-    note = footnote(table, rows)
-    return as_csv(grids), as_markdown(table, grids, note), as_latex(table, grids, note)
+    grids = [_grid(panel, rows, paper) for panel in table.panels]
+    note = footnote(table, rows, paper)
+    texts = as_markdown(table, grids, note, paper.groups), as_latex(table, grids, note, f"tab:{key}-{name}")
+    return as_csv(grids), *texts
 
 
 def write_table(measurements_csv, out_csv, out_md, out_tex):
@@ -68,7 +79,7 @@ def write_table(measurements_csv, out_csv, out_md, out_tex):
             temporary.write_text(text)
 
 
-def _grid(panel, rows):
+def _grid(panel, rows, paper):
     lines = [[rows.get((row.key, column.key)) for column in panel.columns] for row in panel.rows]
     row_tags = [weakest({tidy.tag for tidy in line if tidy} - {""}) for line in lines]
     shown = {tidy.tag for line in lines for tidy in line if tidy} - {""}
@@ -76,55 +87,65 @@ def _grid(panel, rows):
     printed = [
         part
         for place, column in enumerate(panel.columns)
-        for part in _columns(column, panel.rows, [line[place] for line in lines], mixed)
+        for part in _columns(column, panel.rows, [line[place] for line in lines], mixed, paper)
     ]
     cells = map(list, zip(*(texts for _, texts in printed), strict=True))
     corner = "" if mixed else f"data: {max(shown, default='none')}"
     header = tuple(head for head, _ in printed)
-    return Grid(panel.title, corner, header, tuple(zip(panel.rows, row_tags, cells, strict=True)), panel.notes)
+    known = [tidy for line in lines for tidy in line if tidy]
+    empty = all(
+        tidy.text == "not run" and formats.is_missing(tidy.published) and not tidy.published_text for tidy in known
+    )
+    return Grid(panel.title, corner, header, tuple(zip(panel.rows, row_tags, cells, strict=True)), panel.notes, empty)
 
 
-def _columns(column, rows, tidies, mixed):
+def _columns(column, rows, tidies, mixed, paper):
     """Our printed column, and the paper's where there is one: a list of (head, cells)."""
     tags = sorted({tidy.tag for tidy in tidies if tidy} - {""})
     tag = f" ({', '.join(tags)})" if tags and mixed else ""
     group, label = (column.group + tag, column.label) if column.group else ("", column.label + tag)
     found = list(zip(rows, tidies, [quantity_of(row, column) for row in rows], strict=True))
-    top = _best(found) if column.best else None
+    rivals = [_rival(row, column, tidy, paper) for row, tidy, _ in found]
+    top = _best(rivals) if column.best else None
     ours = [
-        Cell(formats.ours(tidy, quantity, column), top is not None and _rival(row, tidy) == top)
-        for row, tidy, quantity in found
+        Cell(formats.ours(tidy, quantity, column), top is not None and rival == top)
+        for rival, (_, tidy, quantity) in zip(rivals, found, strict=True)
     ]
     theirs = [Cell(formats.published(tidy, quantity or column.quantity, column)) for _, tidy, quantity in found]
+    if not any(quantity for _, _, quantity in found):
+        return [((f"{column.key} (paper)", group or label, "paper"), theirs)]
     printed = [((column.key, group, label), ours)]
     return [*printed, ((f"{column.key} (paper)", group, "paper"), theirs)] if column.paper else printed
 
 
-def _rival(row, tidy):
-    """The value with which a learned arm competes for bold, as exact as printed; None for other rows."""
-    compared = row.group == "arms" and COMPARED.issuperset(row.methods)
-    return round(tidy.value, 3) if compared and tidy and not formats.is_missing(tidy.value) else None
+def _rival(row, column, tidy, paper):
+    """The value with which a learned method competes for bold, as exact as printed; None for other rows."""
+    compared = row.group == "arms" and paper.compared.issuperset(methods_of(row, column))
+    return round(tidy.value, paper.digits) if compared and tidy and not formats.is_missing(tidy.value) else None
 
 
-def _best(found):
-    """The highest value among the learned arms; None when fewer than two ran or all are equal."""
-    values = [value for row, tidy, _ in found for value in [_rival(row, tidy)] if value is not None]
-    return max(values) if len(set(values)) > 1 else None
+def _best(rivals):
+    """The highest value among the learned methods; None when fewer than two ran or all are equal."""
+    values = {value for value in rivals if value is not None}
+    return max(values) if len(values) > 1 else None
 
 
-def footnote(table, rows):
+def footnote(table, rows, paper):
     """What the numbers are: scale, seeds, steps, and the meaning of the data tags."""
     tidy = list(rows.values())
     means = {
         int(rows[row.key, column.key].n)
-        for panel in table.panels
-        for row in panel.rows
-        for column in panel.columns
-        if (row.key, column.key) in rows and formats.form_of(quantity_of(row, column), column) == "mean"
+        for row, column, quantity in cells_of(table)
+        if (row.key, column.key) in rows and formats.form_of(quantity, column) in OVER_SEEDS
+        if not formats.is_missing(rows[row.key, column.key].sd)
     } - {0}
     seeds = max(means, default=0)
     fewer = " (fewer where a seed is undefined or not run)" if len(means) > 1 else ""
-    spread = f"mean ± population standard deviation over {seeds} seeds{fewer}" if seeds > 1 else f"seeds: {seeds}"
+    spread = (
+        f"mean ± population standard deviation over {seeds} {paper.seeds}{fewer}"
+        if seeds > 1
+        else f"{paper.seeds}: {seeds}"
+    )
     scale, steps = tidy[0].scale, str(tidy[0].steps)
     training = f", {steps} training steps" if steps else ""
     tags = sorted({tag for row in tidy for tag in [row.tag] if tag})
@@ -149,23 +170,26 @@ def as_csv(grids):
     return buffer.getvalue()
 
 
-def as_markdown(table, grids, note):
+def as_markdown(table, grids, note, groups):
     """GitHub Markdown: a heading, a table a panel, controls under a line of their own, notes."""
     parts = [f"# {table.name}: {table.title}", ""]
     for grid in grids:
         if len(grids) > 1:
             parts += [f"## {grid.title}", ""]
+        if grid.empty:
+            parts += ["*not run*", ""]
+            continue
         labels = [f"{group}<br>{label}" if group else label for _, group, label in grid.header]
         parts += [f"| {grid.corner} | " + " | ".join(labels) + " |", "|:--|" + "--:|" * len(labels)]
         last = "arms"
         for row, _, cells in grid.lines:
             if row.group != last:
-                parts.append(f"| *{GROUPS[row.group]}* |" + " |" * len(labels))
+                parts.append(f"| *{groups[row.group]}* |" + " |" * len(labels))
                 last = row.group
             texts = [f"**{cell.text}**" if cell.best else cell.text for cell in cells]
             parts.append(f"| {row.label} | " + " | ".join(texts) + " |")
         parts += ["", *(f"{line}\n" for line in grid.notes)]
-    return "\n".join([*parts, note, ""])
+    return "\n".join([*parts, *table.notes, *([""] if table.notes else []), note, ""])
 
 
 def escape(text):
@@ -173,7 +197,7 @@ def escape(text):
     return "".join(TEX.get(character, character) for character in text)
 
 
-def as_latex(table, grids, note):
+def as_latex(table, grids, note, label):
     """LaTeX floats over both columns of a page; needs booktabs only."""
     floats, lines = [[]], 0
     for grid in grids:
@@ -183,22 +207,28 @@ def as_latex(table, grids, note):
             lines = 0
         floats[-1].append(grid)
         lines += height
-    return "\n".join(_float(table, part, note, number) for number, part in enumerate(floats))
+    texts = [_float(table, part, note, label, number) for number, part in enumerate(floats)]
+    closing = [rf"\par\smallskip{{{escape(line)}\par}}" for line in table.notes]
+    texts[-1] = texts[-1].replace(END, "\n".join([*closing, END]))
+    return "\n".join(texts)
 
 
-def _float(table, grids, note, number):
+def _float(table, grids, note, label, number):
     caption = escape(table.title) + (". " + escape(note).replace("`", "") if not number else " (continued).")
     parts = [
         r"\begin{table*}[tp]",
         r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
         *([r"\addtocounter{table}{-1}"] if number else []),
         rf"\caption{{{caption}}}",
-        *([] if number else [rf"\label{{tab:mop-{table.key}}}"]),
+        *([] if number else [rf"\label{{{label}}}"]),
     ]
     for grid in grids:
-        parts += ["", rf"\medskip\textbf{{{escape(grid.title)}}}\par\smallskip", *_tabular(grid)]
+        body = [r"not run\par"] if grid.empty else _tabular(grid)
+        parts += ["", rf"\medskip\textbf{{{escape(grid.title)}}}\par\smallskip", *body]
+        if grid.empty:
+            continue
         parts += [rf"\par\smallskip{{{escape(line).replace('`', '')}\par}}" for line in grid.notes]
-    return "\n".join([*parts, r"\end{table*}", ""])
+    return "\n".join([*parts, END, ""])
 
 
 def _tabular(grid):

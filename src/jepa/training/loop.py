@@ -1,5 +1,6 @@
 """One training loop: AdamW with a cosine schedule, checkpoints that resume bit for bit, alarms."""
 
+import itertools
 import json
 import math
 import time
@@ -12,20 +13,26 @@ from tqdm import tqdm
 
 from jepa.errors import JepaError
 from jepa.files import atomic_path
+from jepa.models import sigreg
 
 CHUNK = 100  # steps drawn, logged and made resumable together
 
 
-def cosine_rate(step, steps, peak, floor):
-    """Learning rate of `step` in [0, steps): from `peak` to `floor` x peak along half a cosine."""
+def cosine_rate(step, steps, peak, floor, warmup=0.0):
+    """Learning rate of `step` in [0, steps): from `peak` to `floor` x peak along half a cosine.
+
+    warmup: share of the steps that climb linearly to `peak` first; the cosine covers the rest.
+    """
+    climb = round(warmup * steps)
+    if step < climb:
+        return peak * (step + 1) / climb
+    step, steps = step - climb, steps - climb
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def participation_ratio(z):
-    """Effective dimension (sum e)^2 / sum e^2 of the covariance spectrum e of z: (N, d). Between 1 and d."""
-    covariance = torch.cov(z.T)
-    trace = covariance.diagonal().sum()
-    return float(trace**2 / covariance.square().sum().clamp_min(1e-30))
+    """Effective dimension of z: (N, d), a float between 1 and d."""
+    return float(sigreg.participation_ratio(z))
 
 
 def fit(
@@ -38,40 +45,56 @@ def fit(
     weight_decay,
     checkpoint,
     fingerprint,
+    warmup=0.0,
+    clip=None,
+    precision="fp32",
+    watch=None,
+    clock=False,
     every_seconds=30.0,
     progress=True,
 ):
     """Train `model` for `steps` steps and return the history, one dict per CHUNK of steps.
 
     model: has loss(*batch) -> (scalar, info) and after_step().
-    draw(chunk, size) -> list of `size` batches; must depend on its arguments alone, so that a resumed run sees
+    draw(chunk, size) -> iterable of `size` batches; must depend on its arguments alone, so that a resumed run sees
         the same batches as an undisturbed one.
     checkpoint: path of the resume file, removed by the caller when its outputs are written. fingerprint: text that
         names what is trained; a checkpoint with another one is ignored.
-    Raises JepaError when the loss stops being finite: it names the step and the parts of the loss.
+    warmup, lr_floor: see cosine_rate. clip: largest norm of the gradient, None for any. precision: fp32, or bf16 for
+        autocast. watch(row), if given, sees each row of the history and may refuse it. clock: add steps_per_second
+        to the rows, which makes two runs differ.
+    Raises JepaError when the loss stops being finite: it names the step, the parts of the loss and the likely cause.
     """
     checkpoint = Path(checkpoint)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    device = next(model.parameters()).device.type
     first, history = _resume(checkpoint, fingerprint, model, optimizer)
     saved = time.monotonic()
     bar = tqdm(total=steps, initial=first, unit="step", disable=not progress, mininterval=2.0, dynamic_ncols=True)
     for start in range(first, steps, CHUNK):
         size = min(CHUNK, steps - start)
-        batches = draw(start // CHUNK, size)
-        totals = {}
-        for step, batch in enumerate(batches, start):
+        began, totals, losses = time.monotonic(), {}, []
+        for step, batch in enumerate(draw(start // CHUNK, size), start):
             for group in optimizer.param_groups:
-                group["lr"] = cosine_rate(step, steps, lr, lr_floor)
-            loss, info = model.loss(*batch)
+                group["lr"] = cosine_rate(step, steps, lr, lr_floor, warmup)
+            with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+                loss, info = model.loss(*batch)
             optimizer.zero_grad()
             loss.backward()
+            if clip is not None:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
             optimizer.step()
             model.after_step()
+            losses.append(loss.detach())
             for name, value in info.items():
                 totals[name] = totals.get(name, 0) + value
         row = {"step": start + size, "lr": optimizer.param_groups[0]["lr"], "loss": float(loss.detach())}
         row |= {name: float(total) / size for name, total in totals.items()}
-        _refuse_nan(row)
+        _refuse_nan(row, start, losses, draw)
+        if clock:
+            row["steps_per_second"] = size / (time.monotonic() - began)
+        if watch is not None:
+            watch(row)
         history.append(row)
         bar.update(size)
         bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
@@ -82,13 +105,44 @@ def fit(
     return history
 
 
-def _refuse_nan(row):
+def _refuse_nan(row, start, losses, draw):
+    """Raise JepaError when a number of `row` is not finite. losses: of the chunk's steps, which began at `start`."""
     broken = [name for name, value in row.items() if not math.isfinite(value)]
-    if broken:
-        raise JepaError(
-            f"training diverged before step {row['step']}: {', '.join(broken)} is not finite "
-            f"({row}); lower the learning rate of this recipe or look for bad rows in its data."
-        )
+    if not broken:
+        return
+    # The losses stay on the device until something is wrong: reading one a step would stall a GPU.
+    finite = torch.stack(losses).isfinite().tolist()
+    bad = finite.index(False) if False in finite else len(finite) - 1
+    batch = next(itertools.islice(draw(start // CHUNK, len(losses)), bad, None))
+    tensors = [x for x in batch if torch.is_tensor(x) and x.is_floating_point()]
+    if all(x.isfinite().all() for x in tensors):
+        advice = "its batch is finite, so lower the learning rate of this recipe"
+    else:
+        advice = "its batch holds NaN or infinite numbers, so look for bad rows in the data"
+    raise JepaError(
+        f"training diverged before step {row['step']}: {', '.join(broken)} is not finite ({row}). It began at step "
+        f"{start + bad}, batch {bad} of chunk {start // CHUNK}; {advice}."
+    )
+
+
+def collapse_watch(batch_size, patience=3):
+    """A `watch` for fit: stops when SIGReg stays at its value of collapsed latents, 0.40 x batch.
+
+    Latents start near a point, so `patience` rows in a row count, not one. Gradients of SIGReg vanish at a point:
+    training never leaves it.
+    """
+    limit, rows = 0.9 * sigreg.collapsed_value(batch_size), []
+
+    def watch(row):
+        rows.append(row["sigreg"] > limit)
+        if len(rows) >= patience and all(rows[-patience:]):
+            raise JepaError(
+                f"the latents collapsed: SIGReg is {row['sigreg']:.2f} at step {row['step']}, where a single point has "
+                f"{limit / 0.9:.2f} at batch size {batch_size}; raise loss.lambda_sig or training.batch_size, or lower "
+                f"training.lr."
+            )
+
+    return watch
 
 
 def _save(path, fingerprint, model, optimizer, step, history):

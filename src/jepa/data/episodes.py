@@ -1,0 +1,176 @@
+"""Episodes of an environment: states and actions in one HDF5 file; frames are rendered when they are needed.
+
+    row       0    1    2    3  |  4    5          ep_len     [4, 2]
+    state     s0   s1   s2   s3 |  s0   s1         ep_offset  [0, 4]
+    action    a0   a1   a2  NaN |  a0  NaN         action t leads from row t to row t + 1
+
+A window of T blocks with frame-skip 5 is 5 T + 1 consecutive rows of one episode: T + 1 frames, and T blocks of five
+different actions (an action block is the five raw actions, concatenated).
+"""
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from jepa.envs.registry import render_states
+from jepa.errors import JepaError
+from jepa.files import atomic_path
+from jepa.random import rng_of
+
+COLUMNS = ("state", "action", "ep_len", "ep_offset", "target")
+EXPORT_CHUNK = 256  # frames rendered and written together
+
+
+@dataclass(frozen=True, eq=False)
+class Episodes:
+    """E episodes of N rows in all.
+
+    states: (N, ds) float32. actions: (N, da) float32, NaN in the last row of each episode. ep_len, ep_offset: (E,)
+    int64. target: (E, ds) float32, where the demonstrator was going. env: name of the environment.
+    """
+
+    states: np.ndarray
+    actions: np.ndarray
+    ep_len: np.ndarray
+    ep_offset: np.ndarray
+    target: np.ndarray
+    env: str
+
+    @classmethod
+    def open(cls, path):
+        """Read and check what `write` wrote. Raises JepaError when the file is missing, damaged or inconsistent."""
+        try:
+            with h5py.File(path, "r") as file:
+                columns = [file[name][:] for name in COLUMNS]
+                env = str(file.attrs["env"])
+        except FileNotFoundError:
+            raise JepaError(f"{path} does not exist; run the rule that generates it.") from None
+        except (OSError, KeyError) as error:
+            raise JepaError(f"{path} is no file of episodes ({error}); delete it and generate it again.") from None
+        _check(path, *columns)
+        return cls(*columns, env)
+
+    def split(self, holdout=0.1, seed=0):
+        """Training and held-out episodes, disjoint, sorted: two int arrays. The same seed gives the same split."""
+        count = len(self.ep_len)
+        held = max(1, round(holdout * count))
+        if not 0 < holdout < 1 or held >= count:
+            raise JepaError(f"Cannot hold out {holdout:g} of {count} episodes; both parts need at least one.")
+        order = rng_of("split", self.env, seed).permutation(count)
+        return np.sort(order[held:]), np.sort(order[:held])
+
+    def windows(self, episode_ids, T=4, frame_skip=5):
+        """Start rows of every window of T * frame_skip + 1 rows inside one of the episodes, (M,) int64.
+
+        Raises JepaError when no episode is long enough.
+        """
+        starts = self._starts(np.asarray(episode_ids), T * frame_skip)[1]
+        if not len(starts):
+            raise JepaError(f"No episode has the {T * frame_skip + 1} rows of a window; generate longer episodes.")
+        return starts
+
+    def pairs(self, episode_ids, offset):
+        """Every (episode, start row, goal row) with the goal `offset` rows after the start: (M, 3) int64."""
+        episode, start = self._starts(np.asarray(episode_ids), offset)
+        return np.stack([episode, start, start + offset], axis=1)
+
+    def batch(self, starts, T, frame_skip, size):
+        """The windows that begin at `starts`: (B,) int.
+
+        Returns frames: (B, T+1, 3, size, size) uint8, actions: (B, T, frame_skip * da) float32, raw, NaN as 0, and
+        states: (B, T+1, ds) float32.
+        """
+        starts = np.asarray(starts)
+        states = self.states[starts[:, None] + frame_skip * np.arange(T + 1)]
+        frames = render_states(self.env, states.reshape(-1, states.shape[-1]), size)
+        actions = np.nan_to_num(self.actions[starts[:, None] + np.arange(T * frame_skip)])
+        return frames.reshape(*states.shape[:2], *frames.shape[1:]), actions.reshape(len(starts), T, -1), states
+
+    def action_stats(self, episode_ids):
+        """Mean and standard deviation of the raw actions of the episodes: (da,) and (da,) float32."""
+        taken = np.zeros(len(self.states), dtype=bool)
+        for episode in episode_ids:
+            taken[self.ep_offset[episode] : self.ep_offset[episode] + self.ep_len[episode] - 1] = True
+        actions = self.actions[taken].astype(np.float64)
+        if not len(actions):
+            raise JepaError("The chosen episodes hold no action, so actions cannot be normalised; choose others.")
+        return actions.mean(0).astype(np.float32), actions.std(0).astype(np.float32)
+
+    def _starts(self, episode_ids, span):
+        """Episode and start row of every run of span + 1 rows: two (M,) int64 arrays."""
+        count = np.maximum(self.ep_len[episode_ids] - span, 0)
+        episode = np.repeat(episode_ids, count)
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return episode, self.ep_offset[episode] + within
+
+
+def write(path, *, states, actions, ep_len, target, env, seed, generator):
+    """Write episodes, complete or not at all. The arguments are as in Episodes. Raises JepaError as `open` does."""
+    ep_len = np.asarray(ep_len, dtype=np.int64)
+    columns = (
+        np.asarray(states, dtype=np.float32),
+        np.asarray(actions, dtype=np.float32),
+        ep_len,
+        np.cumsum(ep_len) - ep_len,
+        np.asarray(target, dtype=np.float32),
+    )
+    _check(path, *columns)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, column in zip(COLUMNS, columns, strict=True):
+            file.create_dataset(name, data=column)
+        file.attrs.update({"env": env, "seed": seed, "generator": generator})
+
+
+def export_lewm(episodes, path, size=224):
+    """Write the episodes with the columns of LeWM's library, frames included, for use outside this package.
+
+    pixels: (N, size, size, 3) uint8; action, state, proprio, target, ep_idx, step_idx: (N, ...); ep_len, ep_offset:
+    (E,). Complete or not at all.
+    """
+    rows = len(episodes.states)
+    episode = np.repeat(np.arange(len(episodes.ep_len)), episodes.ep_len)
+    columns = {
+        "action": episodes.actions,
+        "state": episodes.states,
+        "proprio": episodes.states,
+        "target": episodes.target[episode],
+        "ep_idx": episode,
+        "step_idx": np.arange(rows) - episodes.ep_offset[episode],
+        "ep_len": episodes.ep_len,
+        "ep_offset": episodes.ep_offset,
+    }
+    # Their reader opens files for concurrent reading, which only the latest format allows.
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        for name, column in columns.items():
+            file.create_dataset(name, data=column)
+        shape = (rows, size, size, 3)
+        pixels = file.create_dataset("pixels", shape, np.uint8, chunks=(1, *shape[1:]), compression="lzf")
+        for first in range(0, rows, EXPORT_CHUNK):
+            part = slice(first, min(first + EXPORT_CHUNK, rows))
+            pixels[part] = render_states(episodes.env, episodes.states[part], size).transpose(0, 2, 3, 1)
+
+
+def _check(path, states, actions, ep_len, ep_offset, target):
+    """Raise JepaError with the first thing that is wrong with episodes."""
+
+    def refuse(problem):
+        raise JepaError(f"{path}: {problem}; generate it again.")
+
+    if not len(ep_len):
+        refuse("it holds no episode")
+    if states.ndim != 2 or actions.ndim != 2 or len(states) != len(actions):
+        refuse(f"states {states.shape} and actions {actions.shape} do not have one row each a step")
+    if (ep_len < 1).any():
+        refuse(f"episode {int(np.argmax(ep_len < 1))} has no rows")
+    if ep_len.sum() != len(states) or not np.array_equal(ep_offset, np.cumsum(ep_len) - ep_len):
+        refuse(f"the episodes do not lie end to end over the {len(states)} rows")
+    if len(target) != len(ep_len):
+        refuse(f"there are {len(target)} targets for {len(ep_len)} episodes")
+    if not np.isfinite(states).all():
+        refuse(f"the state of row {int(np.argmax(~np.isfinite(states).all(-1)))} is not finite")
+    last = np.zeros(len(states), dtype=bool)
+    last[ep_offset + ep_len - 1] = True
+    wrong = ~np.isfinite(actions).all(-1) & ~last
+    if wrong.any():
+        refuse(f"the action of row {int(np.argmax(wrong))} is not finite")

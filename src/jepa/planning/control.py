@@ -1,0 +1,152 @@
+"""Closed-loop control of a simulator by a dispatch, and the bookkeeping of attempts that floors share.
+
+A decision is a plan of action blocks; each block is `skip` raw actions. What is fed back as history are the actions
+that were executed, clipped to the simulator's range, and the latents of the frames at the ends of the blocks, so
+frames are rendered there and nowhere else. An episode ends at its first hit or with the budget.
+"""
+
+import time
+
+import numpy as np
+import torch
+
+from jepa.errors import JepaError
+from jepa.planning import cem
+from jepa.planning.dispatches import DISPATCHES, bc, drawer, video_inverse
+
+
+class Attempt:
+    """n episodes of a simulator on their way from starts (n, ds) to goals (n, ds) within `budget` raw steps.
+
+    success, solved_at_start, active: (n,) bool. steps: (n,) int, raw steps taken (up to the first hit). A start
+    that already fulfils the goal is recorded, but counts as a success only when a step is taken and hits.
+    """
+
+    def __init__(self, simulator, starts, goals, budget):
+        self.simulator, self.goals, self.budget = simulator, goals, budget
+        simulator.set_state(starts, goals)
+        self.solved_at_start = simulator.reached(goals).copy()
+        self.success = np.zeros(len(goals), dtype=bool)
+        self.steps = np.zeros(len(goals), dtype=np.int64)
+
+    @property
+    def active(self):
+        return ~self.success & (self.steps < self.budget)
+
+    def step(self, actions):
+        """One raw step of the active episodes. actions: (n, da), ignored where an episode has ended."""
+        active = self.active
+        self.simulator.step(actions, active=active)
+        self.steps += active
+        self.success |= active & self.simulator.reached(self.goals)
+
+
+def policy_of(model, dispatch, k, planner):
+    """decide(prefix, z_goal, generators) -> z-scored action blocks (N, blocks, da) of a dispatch.
+
+    planner: {candidates, elites, iterations, horizon}, used by `cem`; the goal is used by `cem` alone.
+    Raises JepaError for a dispatch that does not exist.
+    """
+    if dispatch == "cem":
+        return lambda prefix, z_goal, generators: cem.plan_all(
+            model, prefix, z_goal, **planner, k=k, generators=generators
+        )
+    if dispatch not in DISPATCHES:
+        raise JepaError(f"dispatch {dispatch!r} is unknown; choose one of {', '.join(DISPATCHES)}.")
+    act = {"bc": bc, "video-inverse": video_inverse}[dispatch]
+    return lambda prefix, z_goal, generators: act(model, prefix, k, drawer(generators)).unsqueeze(1)
+
+
+class Clock:
+    """Seconds spent inside `with clock:` blocks, the accelerator's queue included."""
+
+    def __init__(self, device):
+        self.device, self.seconds = device, 0.0
+
+    def _now(self):
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def __enter__(self):
+        self._began = self._now()
+
+    def __exit__(self, *_):
+        self.seconds += self._now() - self._began
+
+
+def encode(model, frames):
+    """Latents (n, d) float32 of frames (n, 3, size, size) uint8, numpy."""
+    return model.encode(torch.from_numpy(frames).unsqueeze(1).to(model.device))[:, 0].float()
+
+
+def frames_of(simulator, states, size):
+    """What the simulator looks like in each of n states (n, ds), the goal reached. Leaves it there."""
+    simulator.set_state(states, states)
+    return simulator.frames(size)
+
+
+@torch.inference_mode()
+def control(model, simulator, starts, goals, decide, *, budget, size, generators):
+    """Drive every episode by `decide` (see `policy_of`) until it succeeds or its budget is spent.
+
+    starts, goals: (n, ds) states of the n episodes of `simulator`. size: pixels of the frames that the model sees.
+    generators: one torch.Generator per episode. Returns (attempt, seconds spent in the model).
+    """
+    clock = Clock(model.device)
+    goal = frames_of(simulator, goals, size)
+    attempt = Attempt(simulator, starts, goals, budget)
+    rows = np.arange(len(goals))  # the episodes under way; prefix, z_goal and blocks hold these only
+    frames = simulator.frames(size)
+    with clock:
+        z_goal = encode(model, goal)
+        prefix = model.start(encode(model, frames))
+    blocks = None
+    while len(rows):
+        if blocks is None or not blocks.shape[1]:
+            with clock:
+                blocks = decide(prefix, z_goal, [generators[row] for row in rows])
+
+        # Execute the plan's next block.
+        executed = _executable(model, simulator, blocks[:, 0])
+        actions = np.zeros((len(goals), *executed.shape[1:]), dtype=np.float32)
+        actions[rows] = executed
+        for step in range(executed.shape[1]):
+            attempt.step(actions[:, step])
+
+        # Drop the episodes that have ended; the others remember what they did and saw.
+        staying = np.flatnonzero(attempt.active[rows])
+        rows = rows[staying]
+        if len(rows):
+            kept = torch.from_numpy(staying).to(z_goal.device)
+            frames = simulator.frames(size, rows)
+            with clock:
+                prefix, z_goal, blocks = prefix.select(kept), z_goal[kept], blocks[kept, 1:]
+                done = torch.from_numpy(executed[staying]).flatten(1).to(z_goal.device)
+                prefix = model.extend(prefix, model.normalise(done), encode(model, frames))
+    return attempt, clock.seconds
+
+
+def _executable(model, simulator, block):
+    """The raw actions (n, skip, raw dim) float32 that the simulator will execute for a z-scored block (n, da)."""
+    raw = model.denormalise(block).cpu().numpy().reshape(len(block), -1, simulator.action_dim)
+    return np.clip(raw, simulator.action_low, simulator.action_high).astype(np.float32)
+
+
+@torch.inference_mode()
+def latency(model, frame, goal, decide, *, raw_dim, repeats=5):
+    """Milliseconds of model time that one raw environment step of one lone robot costs.
+
+    frame, goal: (3, size, size) uint8. Times encoding and one decision from an empty history, and divides by the
+    raw steps that the decision covers. Returns the median of `repeats`, after one call that is not counted.
+    """
+    device = model.device
+    z_goal = encode(model, goal[None])
+    times = []
+    for _ in range(repeats + 1):
+        clock = Clock(device)
+        generators = [torch.Generator(device).manual_seed(0)]
+        with clock:
+            blocks = decide(model.start(encode(model, frame[None])), z_goal, generators)
+        times.append(1000 * clock.seconds / (blocks[0].numel() // raw_dim))
+    return float(np.median(times[1:]))

@@ -1,0 +1,91 @@
+"""Reading Qantara's results: evaluations, dense diagnostics and floors, one JSON file each."""
+
+from collections import Counter
+from pathlib import Path
+
+from jepa.errors import JepaError
+from jepa.files import read_json
+from jepa.reporting.qantara_grid import ENVS
+from jepa.reporting.records import Record
+
+NEEDED = {  # kind: keys and types by which a file is known and without which it is refused
+    "evals": {"recipe": str, "env": str, "seed": int, "dispatch": str, "k": int, "episodes": list, "manifest": dict},
+    "dense": {"recipe": str, "env": str, "seed": int, "forward_error": None},
+    "floors": {"env": str, "floors": dict, "manifest": dict},
+}
+
+
+class Runs:
+    """Results by cell, ordered by seed: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("floors", env)."""
+
+    def __init__(self, files=()):
+        self._by_cell = {}
+        manifests = {}
+        for path in files:
+            kind, record = _read(Path(path))
+            data = record.data
+            cell = {
+                "evals": lambda d: ("evals", d["recipe"], d["env"], f"{d['dispatch']}-k{d['k']}"),
+                "dense": lambda d: ("dense", d["recipe"], d["env"]),
+                "floors": lambda d: ("floors", d["env"]),
+            }[kind](data)
+            self._by_cell.setdefault(cell, []).append(record)
+            if kind != "dense":
+                _check_manifest(record, manifests)
+        for cell, records in self._by_cell.items():
+            records.sort(key=lambda record: record.data.get("seed", 0))
+            twice = [seed for seed, n in Counter(r.data.get("seed", 0) for r in records).items() if n > 1]
+            if twice:
+                paths = ", ".join(record.path for record in records if record.data.get("seed", 0) == twice[0])
+                raise JepaError(f"{' '.join(cell)} was given twice for one seed ({paths}); pass each file once.")
+
+    def get(self, *cell):
+        """Records of one cell, by seed; empty when it was not run."""
+        return self._by_cell.get(cell, [])
+
+    def places(self):
+        """Environments that have any file."""
+        return {record.data["env"] for records in self._by_cell.values() for record in records}
+
+    def steps(self):
+        """Evaluations do not tell the training steps."""
+        return []
+
+
+def _read(path):
+    data = read_json(path)
+    data = data if isinstance(data, dict) else {}
+    for kind, needed in NEEDED.items():
+        if all(key in data and (type_ is None or isinstance(data[key], type_)) for key, type_ in needed.items()):
+            if data["env"] not in ENVS:
+                raise JepaError(f"{path} is of the unknown environment `{data['env']}`; known are {', '.join(ENVS)}.")
+            return kind, Record(str(path), data)
+    raise JepaError(
+        f"{path} is neither an evaluation, nor dense diagnostics, nor floors of Qantara; "
+        "delete it and run its rule again."
+    )
+
+
+def _check_manifest(record, manifests):
+    """Refuse results of one environment that were not measured on the same pairs."""
+    env, hash_ = record.data["env"], record.at("manifest.hash")
+    first = manifests.setdefault(env, (hash_, record.path))
+    if first[0] != hash_:
+        raise JepaError(
+            f"{record.path} and {first[1]} were evaluated on different pairs of {env}; delete the older and run again."
+        )
+
+
+def outcomes(record, episodes):
+    """[(success, solved at start), ...] of a list of episodes, both booleans. Raises JepaError, naming the file."""
+    try:
+        return [(bool(e["success"]), bool(e["solved_at_start"])) for e in episodes]
+    except (KeyError, TypeError) as error:
+        message = f"{record.path} has an episode without {error}; delete it and run its rule again."
+        raise JepaError(message) from None
+
+
+def outcomes_of_floor(record, name):
+    """The outcomes of one floor or ceiling; empty where it was not run."""
+    floor = record.at("floors").get(name)
+    return outcomes(record, floor.get("episodes", [])) if floor else []

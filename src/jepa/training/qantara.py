@@ -1,0 +1,127 @@
+"""Train one recipe of Qantara (or LeWM) on one environment and keep it as safetensors + JSON."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from jepa.data.episodes import Episodes
+from jepa.errors import JepaError
+from jepa.files import atomic_path, read_json, write_json
+from jepa.models.lewm import LeWM
+from jepa.models.qantara import Qantara
+from jepa.models.sigreg import collapsed_value
+from jepa.random import rng_of, seed_of
+from jepa.training.loop import collapse_watch, fit
+
+KINDS = {"qantara": Qantara, "lewm": LeWM}
+
+
+def best_device():
+    """`cuda` where torch finds a GPU, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def build(settings, action_dim):
+    """The untrained model of a resolved recipe. action_dim: raw dimensions x frame skip."""
+    if settings["kind"] not in KINDS:
+        raise JepaError(f"model kind {settings['kind']!r} is unknown; choose one of {', '.join(KINDS)}.")
+    return KINDS[settings["kind"]](settings, action_dim)
+
+
+def batch_source(episodes, training_ids, model, settings, env, seed):
+    """The `draw` function of jepa.training.loop.fit: batches of (frames, normalised actions, generator).
+
+    Windows are drawn uniformly with replacement over the training episodes. Recipes of one seed share them, and
+    every step has a generator of its own, so that a resumed run needs no generator's state.
+    """
+    T, frame_skip, size = settings["predictor"]["T"], settings["data"]["frame_skip"], settings["encoder"]["size"]
+    batch_size, device = settings["training"]["batch_size"], model.device
+    starts = episodes.windows(training_ids, T, frame_skip)
+
+    def draw(chunk, count):
+        rng = rng_of("qantara", env, seed, "batches", chunk)
+        rows = starts[rng.integers(len(starts), size=(count, batch_size))]
+        for step, row in enumerate(rows):
+            frames, actions, _ = episodes.batch(row, T, frame_skip, size)
+            frames, actions = (torch.from_numpy(x).to(device) for x in (frames, actions))
+            noise = torch.Generator(device).manual_seed(seed_of("qantara", env, seed, "noise", chunk, step))
+            yield frames, model.normalise(actions), noise
+
+    return draw
+
+
+def train(dataset_path, env, settings, seed, out, progress=True):
+    """Train the recipe `settings` and write model.safetensors, config.json, history.csv into `out`.
+
+    history.csv has a row per 100 steps: step, lr, loss, bridge (Eq. 8), flow (Eq. 9), sigreg, participation_ratio,
+    steps_per_second. Seeds are paired: every recipe of a seed sees the same windows.
+    Returns facts for the provenance (device, parameters, final).
+    """
+    out, training, data = Path(out), settings["training"], settings["data"]
+    episodes = Episodes.open(dataset_path)
+    if episodes.env != env:
+        raise JepaError(f"{dataset_path} holds episodes of {episodes.env}, not of {env}; name the right dataset.")
+    training_ids, _ = episodes.split(data["holdout"], data["split_seed"])
+    device = best_device()
+    torch.manual_seed(seed_of("qantara", env, seed, "init"))
+    model = build(settings, episodes.actions.shape[1] * data["frame_skip"]).to(device)
+    model.actions.set(*episodes.action_stats(training_ids))
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{settings['kind']}: {parameters:,} parameters, {training['steps']:,} steps on {device}")
+    fingerprint = hashlib.sha256(json.dumps([env, seed, settings], sort_keys=True).encode()).hexdigest()
+    checkpoint = out / "checkpoint.safetensors"
+    history = fit(
+        model.train(),
+        batch_source(episodes, training_ids, model, settings, env, seed),
+        steps=training["steps"],
+        lr=training["lr"],
+        lr_floor=0.0,
+        warmup=training["warmup"],
+        weight_decay=training["weight_decay"],
+        clip=training["clip"],
+        precision=training["precision"],
+        watch=collapse_watch(training["batch_size"]),
+        clock=True,
+        checkpoint=checkpoint,
+        fingerprint=fingerprint,
+        progress=progress,
+    )
+    with atomic_path(out / "history.csv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_json(
+        out / "config.json",
+        {"env": env, "seed": seed, "settings": settings, "action_dim": model.action_dim, "parameters": parameters},
+    )
+    with atomic_path(out / "model.safetensors") as temporary:
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+        save_file(tensors, temporary, metadata={"fingerprint": fingerprint})
+    checkpoint.unlink(missing_ok=True)
+    return {
+        "device": device,
+        "parameters": parameters,
+        "collapsed_sigreg": collapsed_value(training["batch_size"]),
+        "final": history[-1],
+    }
+
+
+def load(folder):
+    """The trained model in `folder`, in eval mode, and its config {env, seed, settings, action_dim, parameters}.
+
+    The model is on the GPU where there is one. Raises JepaError when it is damaged.
+    """
+    folder = Path(folder)
+    config = read_json(folder / "config.json")
+    model = build(config["settings"], config["action_dim"])
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except (RuntimeError, SafetensorError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise JepaError(
+            f"{folder}/model.safetensors does not fit its config.json ({reason}); train the cell again."
+        ) from None
+    return model.eval().to(best_device()), config

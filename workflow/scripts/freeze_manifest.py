@@ -1,0 +1,27 @@
+"""Freeze the (start, goal) pairs, from held-out episodes, on which every method is evaluated."""
+
+import argparse
+import json
+from pathlib import Path
+
+from jepa.data import manifest
+from jepa.data.episodes import Episodes
+from jepa.errors import run
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--episodes", required=True, type=Path)
+    parser.add_argument(
+        "--settings", required=True, type=json.loads, help="JSON: pairs, offset, budget, holdout, split_seed"
+    )
+    parser.add_argument("--out", required=True, type=Path)
+    arguments = parser.parse_args()
+    settings, episodes = arguments.settings, Episodes.open(arguments.episodes)
+    _, held_out = episodes.split(settings["holdout"], settings["split_seed"])
+    pairs = manifest.make(episodes, held_out, settings["pairs"], settings["offset"], budget=settings["budget"])
+    manifest.write(arguments.out, pairs)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,38 @@
+"""Measure the dense diagnostics of one checkpoint on held-out windows: they separate what success cannot."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from jepa.data.episodes import Episodes
+from jepa.errors import run
+from jepa.evaluation import dense
+from jepa.files import write_json
+from jepa.provenance import Record
+from jepa.training.qantara import load
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, type=Path)
+    parser.add_argument("--history", required=True, type=Path)
+    parser.add_argument("--episodes", required=True, type=Path)
+    parser.add_argument("--recipe", required=True)
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--provenance", required=True, type=Path)
+    a = parser.parse_args()
+    record, episodes = Record(__file__), Episodes.open(a.episodes)
+    model, config = load(a.model.parent)
+    split = config["settings"]["data"]
+    _, held_out = episodes.split(split["holdout"], split["split_seed"])
+    last = pd.read_csv(a.history).iloc[-1]
+    final = {f"final_{name}_loss": float(last[name]) if name in last else None for name in ("bridge", "flow")}
+    name = {"recipe": a.recipe, "env": episodes.env, "seed": a.seed}
+    write_json(a.out, name | dense.measure(model, episodes, held_out, seed=a.seed) | final)
+    record.write(a.provenance, inputs=[a.model, a.episodes], seed=a.seed)
+
+
+if __name__ == "__main__":
+    run(main)
