@@ -7,7 +7,8 @@ SCALE ?= laptop
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --config scale=$(SCALE)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+CONFIG := --config scale=$(SCALE)
 
 .PHONY: help setup tables figures smoke test lint report clean
 
@@ -26,10 +27,10 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	@touch $@
 
 tables: setup ## every table and figure, SCALE=laptop unless given
-	$(SNAKEMAKE) all_tables all_figures
+	$(SNAKEMAKE) all_tables all_figures $(CONFIG)
 
 figures: setup ## every figure
-	$(SNAKEMAKE) all_figures
+	$(SNAKEMAKE) all_figures $(CONFIG)
 
 smoke: setup ## the whole workflow at tiny size, in its own data and results folders
 	$(MAKE) tables SCALE=smoke
@@ -44,7 +45,7 @@ lint: setup ## ruff, snakefmt, snakemake --lint
 	$(BIN)/snakemake --lint --config scale=smoke
 
 report: tables ## report.html: tables, figures, captions, provenance of every job, offline
-	$(SNAKEMAKE) all_tables all_figures --report results/$(SCALE)/report.html
+	$(SNAKEMAKE) all_tables all_figures --report results/$(SCALE)/report.html $(CONFIG)
 
 clean: ## remove results and logs of SCALE (data are kept)
 	rm -rf results/$(SCALE) logs/$(SCALE) bench/$(SCALE)
