@@ -104,9 +104,7 @@ def results_of(paper, name):
     """Paths of all results that a table or figure of a paper is made of."""
     run = contents.runs(CONFIG, paper)
     needed = contents.needs(name, CONFIG, paper)
-    if paper == "qantara":
-        return [path for cell in needed for path in cells.qantara_paths(SCALE, cell, run[cell])]
-    return [cells.path_of(kind, SCALE, *cell, seed) for kind, *cell in needed for seed in range(MOP["seeds"])]
+    return [path for cell in needed for path in cells.paths_of(paper, SCALE, cell, run[cell])]
 
 
 def provenance_of(paper):

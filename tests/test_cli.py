@@ -38,7 +38,14 @@ def test_cells_of_an_arm():
     assert len(lines) == 9 and all("/mdn/" in line for line in lines)
 
 
-@pytest.mark.parametrize("name", ["table2", "figure9", "intext"])
+def test_cells_of_a_recipe_and_of_one_papers_table():
+    lines = jepa("cells", "drop-policy").stdout.splitlines()
+    assert "results/laptop/evals/qantara/drop-policy/two_room/seed0/cem-k4.json" in lines
+    lines = jepa("cells", "qantara/table1").stdout.splitlines()
+    assert lines and all("/qantara/" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["mop/table2", "figure9", "intext", "qantara/figure2"])
 def test_cells_of_a_table_or_figure_are_targets(name):
     lines = jepa("cells", name, "--scale", "smoke").stdout.splitlines()
     assert lines and all(line.startswith("results/smoke/") for line in lines)
@@ -48,7 +55,7 @@ def test_cells_of_a_table_or_figure_are_targets(name):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["cells", "mopp"], ["'mopp'", "table2", "mdn"]),
+        (["cells", "mopp"], ["'mopp'", "table3", "mdn"]),
         (["cells", "--scale", "huge"], ["scale", "'huge'", "smoke"]),
         (["fetch", "pointmaze-giant"], ["pointmaze-giant", "pointmaze-teleport-navigate"]),
     ],
@@ -82,6 +89,19 @@ def test_doctor_reports_every_topic():
     topics = {line.split()[0] for line in done.stdout.splitlines()}
     assert {"python", "torch", "gl", "memory", "disk", "cores", "data"} <= topics
     assert done.returncode == (1 if "FAIL" in done.stdout else 0)
+
+
+def test_export_writes_lewms_columns(tmp_path):
+    import h5py
+
+    from jepa.data.generate_two_room import generate
+
+    generate(tmp_path / "two_room.h5", 0, 3)
+    done = jepa("export", str(tmp_path / "two_room.h5"), str(tmp_path / "lewm.h5"), "--size", "16")
+    assert done.returncode == 0, done.stderr
+    with h5py.File(tmp_path / "lewm.h5") as file:
+        assert {"pixels", "action", "ep_len", "ep_offset"} <= set(file)
+        assert file["pixels"].shape == (file["ep_len"][:].sum(), 16, 16, 3)
 
 
 def test_fetch_takes_a_dataset_from_a_mirror(tmp_path):

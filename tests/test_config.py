@@ -7,7 +7,7 @@ import yaml
 
 from conftest import ROOT
 from jepa import cells
-from jepa.config import arm_settings, merge, resolve
+from jepa.config import arm_settings, merge, recipe_settings, resolve
 from jepa.errors import JepaError
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -42,6 +42,25 @@ def test_an_arm_depends_on_its_own_entry_only(raw):
     config["mop"]["arms"]["mdn"]["predictor"]["lambda_bal"] = 0.5
     changed = [arm for arm in before if arm_settings(config, arm) != before[arm]]
     assert changed == ["mdn"]
+
+
+def test_a_recipe_lists_only_its_difference(raw):
+    config = resolve(raw, SCHEMA)
+    default = recipe_settings(config, "default")
+    assert default == config["qantara"]["base"]
+    for recipe, difference in config["qantara"]["recipes"].items():
+        settings = recipe_settings(config, recipe)
+        changed = {
+            f"{part}.{key}"
+            for part in settings
+            if isinstance(settings[part], dict)
+            for key in settings[part]
+            if settings[part][key] != default[part][key]
+        }
+        listed = {f"{part}.{key}" for part, keys in difference.items() if isinstance(keys, dict) for key in keys}
+        assert changed == listed, recipe
+    with pytest.raises(JepaError, match="'drop-all' is unknown; allowed are default"):
+        recipe_settings(config, "drop-all")
 
 
 def test_steps_factor_multiplies_the_scale(raw):
@@ -84,6 +103,10 @@ def put(raw, path, value):
         ("mop.grids.planning.mazes", ["umaze"], ["'umaze'", "teleport"]),
         ("mop.arms.mop.predictor.balance", "hard", ["balance", "'hard'", "'soft', 'literal'"]),
         ("mop.arms.mop.predictor.kappa", 1, ["mop.arms.mop.predictor", "'kappa'"]),
+        ("qantara.grids.modes.recipes", ["drop-all"], ["qantara.grids.modes.recipes", "'drop-all'", "drop-joint"]),
+        ("qantara.recipes.uniform.sampling.sampler", "grid", ["sampler", "'grid'", "'edges', 'uniform'"]),
+        ("qantara.base.training.batch_size", -4, ["qantara.base.training.batch_size", "-4", "at least 1"]),
+        ("scales.paper.qantara.base.predictor", {"gamma": 2}, ["scales.paper.qantara.base.predictor", "'gamma'"]),
         ("data.source", "internet", ["data.source", "'internet'", "'mirror'"]),
         ("scales.smoke.mop.audit", {"gate": 1}, ["scales.smoke.mop", "'audit'"]),
         ("scales.laptop.mop", {"training": {"lr": 1.0}}, ["scales.laptop.mop.training", "'lr'"]),

@@ -1,14 +1,19 @@
 """The workflow itself, run by Snakemake: what it writes, what it re-runs, how it fails."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pandas as pd
 import pytest
 import yaml
 
-from conftest import Workflow
-from jepa.reporting.contents import FIGURES, TABLES
+from conftest import ROOT, Workflow
+from jepa.reporting.contents import PAPERS, figures, tables
+
+TABLES = [(paper, table) for paper in PAPERS for table in tables(paper)]
+FIGURES = [(paper, figure) for paper in PAPERS for figure in figures(paper)]
 
 SMOKE = ("--config", "scale=smoke", "--")
 CELL = "results/smoke/audits/mop/mdn/teleport/seed1.json"
@@ -46,6 +51,8 @@ def test_one_cell_needs_only_its_own_chain(workflow):
         (["--config", "scale=huge"], ["`scale`", "'huge'", "'smoke', 'laptop', 'paper'"]),
         (["results/laptop/audits/mop/mopp/teleport/seed1.json"], ["'mopp'", "dense"]),
         (["results/laptop/audits/mop/mop/giant/seed1.json"], ["'giant'", "medium-stitch"]),
+        (["results/laptop/evals/qantara/drop-all/two_room/seed0/cem-k4.json"], ["recipe 'drop-all'", "drop-joint"]),
+        (["results/laptop/evals/qantara/default/push_u/seed0/cem-k4.json"], ["environment 'push_u'", "two_room"]),
     ],
 )
 def test_mistakes_end_quickly_in_one_sentence(workflow, arguments, words):
@@ -57,7 +64,7 @@ def test_mistakes_end_quickly_in_one_sentence(workflow, arguments, words):
     assert all(word in said[0] for word in words), said
 
 
-def test_a_negative_size_and_an_unknown_recipe_kind_in_the_file(workflow):
+def test_a_negative_size_in_the_file(workflow):
     edit(workflow, lambda config: config["scales"]["smoke"]["mop"].update(seeds=-3))
     started = time.monotonic()
     done = workflow.run("-n", *SMOKE, "all_tables")
@@ -81,18 +88,18 @@ def test_it_says_what_it_will_do_and_how_long_it_may_take(finished):
     assert "scale smoke:" in finished.output and len(before) > 0
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_every_table_is_printed_from_its_measurements(finished, table):
-    folder = finished.folder / "results/smoke/tables/mop"
+@pytest.mark.parametrize(("paper", "table"), TABLES)
+def test_every_table_is_printed_from_its_measurements(finished, paper, table):
+    folder = finished.folder / f"results/smoke/tables/{paper}"
     for kind in ("csv", "md", "tex"):
         assert (folder / f"{table}.{kind}").stat().st_size > 100
     rows = pd.read_csv(finished.folder / "results/smoke/measurements.csv")
-    assert (rows["table"] == table).any()
+    assert ((rows["paper"] == paper) & (rows["table"] == table)).any()
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_every_figure_is_drawn(finished, figure):
-    folder = finished.folder / "results/smoke/figures/mop"
+@pytest.mark.parametrize(("paper", "figure"), FIGURES)
+def test_every_figure_is_drawn(finished, paper, figure):
+    folder = finished.folder / f"results/smoke/figures/{paper}"
     assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -113,6 +120,44 @@ def test_every_cell_has_its_provenance(finished):
         assert record["code_hash"] and record["inputs"] and record["versions"]["numpy"]
     for log in ("logs/smoke/models/mop/mop/teleport/seed0.log", "bench/smoke/models/mop/mop/teleport/seed0.jsonl"):
         assert (finished.folder / log).exists()
+
+
+def test_a_checkpoint_acts_in_three_ways(finished):
+    """One training, three dispatches and the dense diagnostics, all on the same frozen pairs."""
+    folder = finished.folder / "results/smoke/evals/qantara/default/two_room/seed0"
+    results = [json.loads((folder / f"{name}.json").read_text()) for name in ("cem-k4", "bc-k2", "video-inverse-k2")]
+    assert len({result["manifest"]["hash"] for result in results}) == 1
+    assert all(len(result["episodes"]) == result["n"] == 4 for result in results)
+    floors = json.loads((finished.folder / "results/smoke/evals/qantara/floors/two_room.json").read_text())
+    assert floors["manifest"] == results[0]["manifest"]
+    assert floors["floors"]["replay"]["sr"] == 1
+    dense = json.loads((folder / "dense.json").read_text())
+    assert dense["parameters"] > 0 and dense["forward_error"] > 0
+
+
+def test_the_readme_acts_with_a_checkpoint(finished):
+    """The Python of the README, word for word but for the scale, run where a workflow has run."""
+    code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    code = code.replace("results/laptop", "results/smoke")
+    done = subprocess.run([sys.executable, "-c", code], cwd=finished.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_editing_one_recipe_reruns_that_recipe_alone(finished):
+    path = finished.folder / "config.yaml"
+    original = path.read_text()
+    try:
+        edit(finished, lambda config: config["qantara"]["recipes"]["drop-policy"].update(loss={"lambda_a": 2.0}))
+        jobs = finished.planned(*SMOKE, "all")
+        assert jobs["train_qantara"] == 1 and jobs["evaluate_qantara"] == 3 and jobs["measure_dense"] == 1
+        assert not {"train_mop", "generate_episodes", "measure_floors", "decode_rollouts"} & set(jobs)
+    finally:
+        path.write_text(original)
+
+
+def test_a_recipe_outside_the_grids_of_a_scale_is_one_path_away(workflow):
+    jobs = workflow.planned(*SMOKE, "results/smoke/evals/qantara/drop-video/two_room/seed7/cem-k2.json")
+    assert jobs == {"generate_episodes": 1, "freeze_manifest": 1, "train_qantara": 1, "evaluate_qantara": 1}
 
 
 def test_a_second_run_does_nothing(finished):
@@ -140,7 +185,7 @@ def test_audit_settings_do_not_retrain(finished):
     try:
         edit(finished, lambda config: config["mop"]["audit"].update(match=0.7))
         jobs = finished.planned(*SMOKE, "all")
-        assert "train_mop" not in jobs and "execute_control" not in jobs and jobs["audit_mop"] == 54 - 0
+        assert "train_mop" not in jobs and "execute_control" not in jobs and jobs["audit_mop"] == 54
     finally:
         path.write_text(original)
 

@@ -36,6 +36,13 @@ def qantara_paths(scale, cell, seeds):
     return [pattern.format(scale=scale, seed=seed, **known) for seed in every]
 
 
+def paths_of(paper, scale, cell, seeds):
+    """Paths of one cell of a paper's grids (see jepa.reporting.contents.runs), one for each training seed."""
+    if paper == "qantara":
+        return qantara_paths(scale, cell, seeds)
+    return [path_of(cell[0], scale, *cell[1:], seed) for seed in range(seeds)]
+
+
 def path_of(kind, scale, method, maze, seed):
     """Path of one cell. kind: models, audits or evals. method: an arm or a control."""
     return PATTERNS[kind].format(scale=scale, method=method, maze=maze, seed=seed)

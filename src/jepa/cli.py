@@ -37,24 +37,26 @@ def list_cells(arguments):
     from jepa.reporting import contents
 
     config = load_config(arguments.scale)
-    seeds = range(config["mop"]["seeds"])
-    if arguments.name in (None, *contents.TABLES, *contents.FIGURES):
-        names = [arguments.name] if arguments.name else [*contents.TABLES, *contents.FIGURES]
-        needed = dict.fromkeys(cell for name in names for cell in contents.needs(name, config))
-        found = [(kind, method, maze, seed) for kind, method, maze in needed for seed in seeds]
-    else:
-        found = [
-            (kind, *cell)
-            for kind in cells.PATTERNS
-            for cell in cells.grid_cells(config, kind)
-            if cell[0] == arguments.name
-        ]
-        if not found:
-            known = [*contents.TABLES, *contents.FIGURES, *config["mop"]["arms"], *cells.CONTROLS]
-            raise JepaError(f"{arguments.name!r} is no table, figure, arm or control; allowed are {', '.join(known)}.")
-    for kind, method, maze, seed in found:
-        if arguments.kind in (None, kind):
-            print(cells.path_of(kind, config["scale"], method, maze, seed))
+    paper, _, name = (arguments.name or "").rpartition("/")
+    paths = []
+    for key in [paper] if paper else contents.PAPERS:
+        if key not in contents.PAPERS:
+            raise JepaError(f"{key!r} is no paper; there are {', '.join(contents.PAPERS)}.")
+        of_paper = {*contents.tables(key), *contents.figures(key)}
+        run = contents.runs(config, key)
+        wanted = contents.needs(name, config, key) if name in of_paper else run
+        for cell in wanted:
+            if name in of_paper or name in ("", *cell):
+                paths += cells.paths_of(key, config["scale"], cell, run[cell])
+    if not paths:
+        known = [*config["mop"]["arms"], *cells.CONTROLS, *config["qantara"]["recipes"]]
+        raise JepaError(
+            f"{arguments.name!r} has no cell: name a table or figure (table3, qantara/table3), an arm, a control or a "
+            f"recipe; allowed are {', '.join(known)}."
+        )
+    for path in dict.fromkeys(paths):
+        if arguments.kind in (None, path.split("/")[2]):
+            print(path)
 
 
 def fetch_one(arguments):
@@ -72,6 +74,14 @@ def fetch_one(arguments):
     print(f"{arguments.dataset}: {facts['source']}, tag {facts['tag']}, in {folder}")
 
 
+def export(arguments):
+    """Write generated demonstrations, frames included, as HDF5 with LeWM's columns."""
+    from jepa.data.episodes import Episodes, export_lewm
+
+    export_lewm(Episodes.open(arguments.episodes), arguments.out, arguments.size)
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 2**20:.0f} MiB")
+
+
 def parser():
     main = argparse.ArgumentParser(prog="jepa", description="Tools beside the workflow; the workflow is `snakemake`.")
     commands = main.add_subparsers(required=True, metavar="command")
@@ -83,14 +93,18 @@ def parser():
         return sub
 
     command("doctor", doctor, "check python, torch, device, GL, disk, memory and data sources")
-    sub = command("cells", list_cells, "list the cell paths of a table, a figure, an arm or a control")
-    sub.add_argument("name", nargs="?", help="e.g. table3, figure5, mdn, displacement; nothing: all")
-    sub.add_argument("--kind", choices=["models", "audits", "evals"], help="only cells of this kind")
+    sub = command("cells", list_cells, "list the cell paths of a table, a figure, an arm, a control or a recipe")
+    sub.add_argument("name", nargs="?", help="e.g. mop/table3, figure5, mdn, displacement, drop-policy; nothing: all")
+    sub.add_argument("--kind", choices=["audits", "evals"], help="only cells of this kind")
     sub = command("fetch", fetch_one, "get one dataset from a mirror, by download, or generate it")
     sub.add_argument("dataset", help="e.g. pointmaze-teleport-navigate")
     sub.add_argument("--source", choices=["auto", "mirror", "download", "generate"])
     sub.add_argument("--mirror", help="folder searched for the files (default: $JEPA_DATA_MIRROR)")
     sub.add_argument("--out", help="folder to write to (default: that of the workflow)")
+    sub = command("export", export, "write demonstrations with frames as HDF5 with LeWM's columns")
+    sub.add_argument("episodes", type=Path, help="e.g. data/laptop/two_room.h5")
+    sub.add_argument("out", type=Path, help="HDF5 file to write")
+    sub.add_argument("--size", type=int, default=224, help="pixels of a frame's side (default: 224)")
     return main
 
 
