@@ -1,4 +1,4 @@
-"""Our generator of the point-maze datasets against OGBench's own step loop, in one run: ratio of the times, and the bits.
+"""Our generator of the point-maze datasets against OGBench's own step loop, in one run: ratio of times, and the bits.
 
 python benchmarks/maze_generation.py
 """
