@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from jepa import cells
-from jepa.config import arm_settings, dataset_settings, recipe_settings, resolve
+from jepa.config import arm_settings, dataset_settings, evaluation_settings, recipe_settings, resolve
 from jepa.errors import JepaError
 from jepa.forecast import forecast
 from jepa.provenance import code_hash as hash_of_script

@@ -94,7 +94,7 @@ rule evaluate_qantara:
         mem_mb=memory(3000),
         gpu=gpus("evaluate_qantara"),
     params:
-        settings=as_json({key: QANTARA["evaluation"][key] for key in cells.PLANNER_KEYS}),
+        settings=lambda wildcards: as_json(evaluation_settings(CONFIG, wildcards.dispatch)),
         code=code_hash("evaluate_qantara"),
     shell:
         "python workflow/scripts/evaluate_qantara.py --model {input.model} --episodes {input.episodes} "
@@ -165,9 +165,10 @@ rule draw_noise_square:
     resources:
         mem_mb=memory(1000),
     params:
+        T=QANTARA["base"]["predictor"]["T"],
         code=code_hash("draw_noise_square"),
     shell:
-        "python workflow/scripts/draw_noise_square.py --out {output} > {log} 2>&1"
+        "python workflow/scripts/draw_noise_square.py --T {params.T} --out {output} > {log} 2>&1"
 
 
 rule decode_rollouts:

@@ -80,6 +80,7 @@ class LinearModel(nn.Module):
     """Latent = position / 10. Every answer is exact and every velocity field is the straight flow to one action."""
 
     action_dim = 2 * SKIP
+    denoises = True
 
     def __init__(self, **predictor):
         super().__init__()

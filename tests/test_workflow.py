@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from conftest import ROOT, Workflow
-from jepa.reporting.contents import PAPERS, figures, tables
+from jepa.config import resolve
+from jepa.reporting.contents import PAPERS, figures, runs, tables
 
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 TABLES = [(paper, table) for paper in PAPERS for table in tables(paper)]
 FIGURES = [(paper, figure) for paper in PAPERS for figure in figures(paper)]
 
@@ -52,6 +54,7 @@ def test_one_cell_needs_only_its_own_chain(workflow):
         (["results/laptop/audits/mop/mopp/teleport/seed1.json"], ["'mopp'", "dense"]),
         (["results/laptop/audits/mop/mop/giant/seed1.json"], ["'giant'", "medium-stitch"]),
         (["results/laptop/evals/qantara/drop-all/two_room/seed0/cem-k4.json"], ["recipe 'drop-all'", "drop-joint"]),
+        (["results/laptop/evals/qantara/default/two_room/seed0/dream-k4.json"], ["cem, bc and video-inverse"]),
         (["results/laptop/evals/qantara/default/push_u/seed0/cem-k4.json"], ["environment 'push_u'", "two_room"]),
     ],
 )
@@ -117,7 +120,7 @@ def test_every_cell_has_its_provenance(finished):
     for audit in (finished.folder / "results/smoke/audits").rglob("seed?.json"):
         record = json.loads(audit.with_suffix(".provenance.json").read_text())
         assert record["seed"] == int(audit.stem.removeprefix("seed"))
-        assert record["code_hash"] and record["inputs"] and record["versions"]["numpy"]
+        assert record["code_hash"] and record["inputs"] and record["versions"]["numpy"] and record["device"]
     for log in ("logs/smoke/models/mop/mop/teleport/seed0.log", "bench/smoke/models/mop/mop/teleport/seed0.jsonl"):
         assert (finished.folder / log).exists()
 
@@ -151,6 +154,18 @@ def test_editing_one_recipe_reruns_that_recipe_alone(finished):
         jobs = finished.planned(*SMOKE, "all")
         assert jobs["train_qantara"] == 1 and jobs["evaluate_qantara"] == 3 and jobs["measure_dense"] == 1
         assert not {"train_mop", "generate_episodes", "measure_floors", "decode_rollouts"} & set(jobs)
+    finally:
+        path.write_text(original)
+
+
+def test_sizes_of_the_planner_concern_the_planner_alone(finished):
+    path = finished.folder / "config.yaml"
+    original = path.read_text()
+    try:
+        edit(finished, lambda config: config["scales"]["smoke"]["qantara"]["evaluation"].update(candidates=9))
+        jobs = finished.planned(*SMOKE, "all")
+        evaluations = list((finished.folder / "results/smoke/evals/qantara").rglob("cem-k?.json"))
+        assert jobs["evaluate_qantara"] == len(evaluations) and "train_qantara" not in jobs
     finally:
         path.write_text(original)
 
@@ -191,7 +206,7 @@ def test_audit_settings_do_not_retrain(finished):
 
 
 def test_a_new_arm_is_an_entry_in_the_config(workflow):
-    """README, "Add an arm": a line in config.yaml and a name in a grid give targets, tables and figures."""
+    """README, "Add an arm": an entry in config.yaml gives it targets, and a name in a grid gives it a grid's cells."""
 
     def add(config):
         config["mop"]["arms"]["mop-wide"] = {"predictor": {"kind": "mop", "width": 64}}
@@ -200,3 +215,5 @@ def test_a_new_arm_is_an_entry_in_the_config(workflow):
     edit(workflow, add)
     jobs = workflow.planned(*SMOKE, "results/smoke/audits/mop/mop-wide/teleport/seed0.json")
     assert jobs["train_mop"] == 1
+    config = resolve(yaml.safe_load((workflow.folder / "config.yaml").read_text()) | {"scale": "smoke"}, SCHEMA)
+    assert ("audits", "mop-wide", "teleport") in runs(config, "mop")

@@ -1,4 +1,4 @@
-"""Names of cells: one result is one path, and the path says everything (see DESIGN of the folder tree)."""
+"""Names of cells: one result is one path, and the path says everything."""
 
 import re
 
@@ -20,7 +20,6 @@ QANTARA_PATTERNS = {
     "draws": "results/{scale}/evals/qantara/draws.npz",
     "rollouts": "results/{scale}/evals/qantara/default/{env}/seed0/rollouts.npz",
 }
-PLANNER_KEYS = ("eval_seeds", "candidates", "elites", "iterations", "horizon")  # of qantara.evaluation
 
 
 def qantara_paths(scale, cell, seeds):
@@ -85,6 +84,11 @@ def check_target(path, config):
     if parts[3] == "qantara" and parts[4] != "floors":
         _check_part(path, "recipe", parts[4], config["qantara"]["recipes"])
         _check_part(path, "environment", parts[5], config["qantara"]["envs"])
+        if parts[2] == "evals" and not re.search(r"/seed\d+/((cem|bc|video-inverse)-k[1-9]\d*|dense|rollouts)\.", path):
+            raise JepaError(
+                f"target {path!r} must end like seed0/cem-k4.json; dispatches are cem, bc and video-inverse, k is 1 or "
+                "more, and there is dense.json."
+            )
     if parts[3] != "mop":
         return
     kind, method, maze = parts[2], parts[4], parts[5]

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from jepa.cells import CONTROLS, EXECUTOR_CONTROLS
 from jepa.errors import JepaError
 
 
@@ -63,6 +64,26 @@ def _validate(instance, schema):
 
 
 def _check_names(config):
+    reserved = {*CONTROLS, *EXECUTOR_CONTROLS, "floors"}
+    for key in ("mop.arms", "qantara.recipes"):
+        paper, names = key.split(".")
+        for name in reserved & set(config[paper][names]):
+            raise JepaError(
+                f"config key `{key}` has the entry {name!r}, which is the name of a control; choose another."
+            )
+    evaluation = config["qantara"]["evaluation"]
+    if evaluation["elites"] > evaluation["candidates"]:
+        raise JepaError(
+            f"config key `qantara.evaluation.elites` is {evaluation['elites']}; it must be at most "
+            f"`qantara.evaluation.candidates`, which is {evaluation['candidates']}."
+        )
+    for recipe in config["qantara"]["recipes"]:
+        predictor = recipe_settings(config, recipe)["predictor"]
+        if predictor["residual"] and not predictor["bridge"]:
+            raise JepaError(
+                f"config key `qantara.recipes.{recipe}.predictor` has bridge: false with residual: true; the residual "
+                "needs the bridge, so set residual: false as well."
+            )
     for name, grid in config["qantara"]["grids"].items():
         for recipe in grid["recipes"]:
             if recipe not in config["qantara"]["recipes"]:
@@ -87,10 +108,11 @@ def arm_settings(config, arm):
     if arm not in mop["arms"]:
         raise JepaError(f"arm {arm!r} is unknown; allowed are {', '.join(mop['arms'])}.")
     entry = mop["arms"][arm] or {}
+    model = merge(mop["model"], entry.get("model", {}))
     training = merge(mop["training"], entry.get("training", {}))
     training["steps"] = round(training["steps"] * training.pop("steps_factor", 1))
     predictor = merge(mop["head"], entry["predictor"])
-    return {"model": dict(mop["model"]), "predictor": predictor, "training": training}
+    return {"model": model, "predictor": predictor, "training": training}
 
 
 def recipe_settings(config, recipe):
@@ -99,6 +121,14 @@ def recipe_settings(config, recipe):
     if recipe not in qantara["recipes"]:
         raise JepaError(f"recipe {recipe!r} is unknown; allowed are {', '.join(qantara['recipes'])}.")
     return merge(qantara["base"], qantara["recipes"][recipe])
+
+
+def evaluation_settings(config, dispatch):
+    """What the evaluation of one dispatch depends on beside its checkpoint; CEM's sizes concern CEM alone."""
+    keys = ["eval_seeds"]
+    if dispatch == "cem":
+        keys += ["candidates", "elites", "iterations", "horizon"]
+    return {key: config["qantara"]["evaluation"][key] for key in keys}
 
 
 def dataset_settings(config):

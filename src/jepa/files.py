@@ -1,5 +1,6 @@
 """Files that are either complete or absent."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -30,6 +31,12 @@ def atomic_path(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_hash(path):
+    """sha256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path, value):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from jepa.errors import JepaError
-from jepa.files import write_json
+from jepa.files import file_hash, write_json
 
 SOURCE = Path(__file__).parent
 PACKAGES = (
@@ -26,12 +26,6 @@ PACKAGES = (
     "pandas",
     "matplotlib",
 )
-
-
-def file_hash(path):
-    """sha256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _module_file(name):
@@ -62,7 +56,8 @@ def _parsed(path):
 def code_hash(script):
     """Hash of the syntax trees of a script and of everything in this package that it imports, however deep.
 
-    Comments, docstrings and formatting do not count, so only a change of behaviour re-runs a cell.
+    Comments, docstrings and formatting do not count, so only a change of behaviour re-runs a cell. Data files that
+    stand beside an imported module (the registry of datasets, the style of figures) count by their bytes.
     script: path of a Python file. Returns 16 hex digits. Raises JepaError when the file does not exist.
     """
     script = Path(script)
@@ -76,6 +71,8 @@ def code_hash(script):
         if path is not None:
             dump, imports = _parsed(path)
             dumps[name] = dump
+            data = (p for p in path.parent.iterdir() if p.suffix in (".yaml", ".mplstyle"))
+            dumps |= {str(p.relative_to(SOURCE)): file_hash(p) for p in data}
             pending |= imports - seen
     text = "\n".join(f"{name}:{dump}" for name, dump in sorted(dumps.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -87,6 +84,12 @@ def _git(*arguments):
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def device():
+    """The device that this process computes on: a GPU's name where torch is loaded and finds one, else `cpu`."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else "cpu"
 
 
 def versions():
@@ -123,6 +126,7 @@ class Record:
                 "code_hash": code_hash(self.script),
                 "seed": seed,
                 "versions": versions(),
+                "device": device(),
                 "machine": {"system": platform.platform(), "processor": platform.machine()},
                 "inputs": {str(p): file_hash(p) for p in inputs},
                 "wall_seconds": round(time.monotonic() - self.started, 2),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jepa.data import generate_two_room
 from jepa.errors import JepaError, run
-from jepa.provenance import Record, file_hash
+from jepa.files import file_hash
+from jepa.provenance import Record
 
 GENERATORS = {"two_room": generate_two_room.generate}
 

@@ -31,7 +31,7 @@ def main():
     final = {f"final_{name}_loss": float(last[name]) if name in last else None for name in ("bridge", "flow")}
     name = {"recipe": a.recipe, "env": episodes.env, "seed": a.seed}
     write_json(a.out, name | dense.measure(model, episodes, held_out, seed=a.seed) | final)
-    record.write(a.provenance, inputs=[a.model, a.episodes], seed=a.seed)
+    record.write(a.provenance, inputs=[a.model, a.history, a.episodes], seed=a.seed)
 
 
 if __name__ == "__main__":

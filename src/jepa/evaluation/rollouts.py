@@ -16,9 +16,9 @@ def evaluate(model, episodes, manifest, dispatch, k, settings, seed):
     """Drive every pair of the manifest, once for each evaluation seed, all of them side by side.
 
     model: a world model with encode, start, extend and query; it is put into eval mode. episodes: Episodes that the
-    manifest was drawn from. dispatch: `cem`, `bc` or `video-inverse`, with k steps. settings: {eval_seeds, candidates,
-    elites, iterations, horizon}. seed: the training seed, so that checkpoints of one recipe draw independent noise.
-    The noise of an episode depends on its pair and its evaluation seed, not on the other pairs.
+    manifest was drawn from. dispatch: `cem`, `bc` or `video-inverse`, with k steps. settings: {eval_seeds}, for `cem`
+    also {candidates, elites, iterations, horizon}. seed: the training seed, so that checkpoints of one recipe draw
+    independent noise. The noise of an episode depends on its pair and its evaluation seed, not on the other pairs.
 
     Returns {"env", "seed", "dispatch", "k", "manifest", "episodes", "sr", "sr_unsolved", "n", "n_unsolved",
     "latency_ms", "batch_latency_ms", "protocol"}. latency_ms is the model's time for an environment step of one
@@ -26,7 +26,7 @@ def evaluate(model, episodes, manifest, dispatch, k, settings, seed):
     Raises JepaError for a manifest that does not fit or an unknown dispatch.
     """
     verify(manifest, episodes)
-    decide = policy_of(model, dispatch, k, {name: settings[name] for name in PLANNER})
+    decide = policy_of(model, dispatch, k, {name: settings[name] for name in PLANNER if dispatch == "cem"})
     size = model.settings["encoder"]["size"]
     cases = Cases(episodes, manifest, settings["eval_seeds"])
     world = simulator(manifest["env"], len(cases))

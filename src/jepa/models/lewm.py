@@ -28,6 +28,8 @@ class LeWM(LatentModel):
     With the paper's sizes, T = 3 and 10 action dimensions it has 18,034,478 parameters, as the original.
     """
 
+    denoises = False
+
     def __init__(self, settings, action_dim):
         super().__init__(settings, action_dim)
         p = settings["predictor"]

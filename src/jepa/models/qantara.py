@@ -21,6 +21,8 @@ from jepa.models.transformer import (
 class Qantara(LatentModel):
     """Block-causal predictor on (action, latent) tokens (Qantara Sec. 2)."""
 
+    denoises = True  # latents are refined along tau_z
+
     def __init__(self, settings, action_dim):
         super().__init__(settings, action_dim)
         p = settings["predictor"]

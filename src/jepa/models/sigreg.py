@@ -18,8 +18,8 @@ def sigreg(z, directions):
     weights[[0, -1]] /= 2
     with torch.autocast(z.device.type, enabled=False):
         angle = (z.float() @ directions).unsqueeze(-1) * t
-    error = (angle.cos().mean(1) - window).square() + angle.sin().mean(1).square()
-    return z.shape[1] * (error @ (weights * window)).mean()
+        error = (angle.cos().mean(1) - window).square() + angle.sin().mean(1).square()
+        return z.shape[1] * (error @ (weights * window)).mean()
 
 
 def collapsed_value(batch):
@@ -35,6 +35,7 @@ def random_directions(d, projections, generator):
 
 def participation_ratio(z):
     """Effective dimension (sum e)^2 / sum e^2 of the covariance spectrum e of z: (N, d). A tensor in [1, d]."""
-    covariance = torch.cov(z.T)
-    trace = covariance.diagonal().sum()
-    return trace**2 / covariance.square().sum().clamp_min(1e-30)
+    with torch.autocast(z.device.type, enabled=False):
+        covariance = torch.cov(z.float().T)
+        trace = covariance.diagonal().sum()
+        return trace**2 / covariance.square().sum().clamp_min(1e-30)

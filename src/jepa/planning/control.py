@@ -57,6 +57,21 @@ def policy_of(model, dispatch, k, planner):
     return lambda prefix, z_goal, generators: act(model, prefix, k, drawer(generators)).unsqueeze(1)
 
 
+@torch.inference_mode()
+def act(model, dispatch, frame, goal, *, k=2, seed=0, candidates=32, elites=6, iterations=4, horizon=5):
+    """The next action block of one robot that has just begun to look.
+
+    frame, goal: (3, size, size) uint8, what it sees and what it wants to see; `bc` and `video-inverse` ignore the goal.
+    dispatch, k: see `policy_of`. Returns raw actions (frame skip, raw dim) float32, not clipped.
+    """
+    planner = {"candidates": candidates, "elites": elites, "iterations": iterations, "horizon": horizon}
+    decide = policy_of(model, dispatch, k, planner)
+    generators = [torch.Generator(model.device).manual_seed(seed)]
+    blocks = decide(model.start(encode(model, frame[None])), encode(model, goal[None]), generators)
+    skip = model.settings["data"]["frame_skip"]
+    return model.denormalise(blocks[0, 0]).reshape(skip, -1).cpu().numpy()
+
+
 class Clock:
     """Seconds spent inside `with clock:` blocks, the accelerator's queue included."""
 

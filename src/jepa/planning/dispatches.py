@@ -32,10 +32,11 @@ def forward(model, prefix, action, k, noise):
 
     Step 0 asks at tau_z = 0, where the state slot holds the current latent. Step i asks at tau_z = i / k with the
     previous answer put back on the bridge's marginal, noise included, so that every input looks as in training.
-    k = 1 never leaves tau_z = 0 and is deterministic. action: (N, da). noise: (N, k, d). Returns (N, d) float32.
+    k = 1 never leaves tau_z = 0 and is deterministic; so is a model without that axis, which is asked once.
+    action: (N, da). noise: (N, k, d). Returns (N, d) float32.
     """
     z_hat = prefix.last
-    for step in range(k):
+    for step in range(k if model.denoises else 1):
         tau = step / k
         slot = model.state_input(prefix.last, z_hat, tau, noise[:, step])
         z_hat = model.state(prefix, action, slot, 1.0, tau)

@@ -45,7 +45,7 @@ GROUPS = {
     "arms": "this pipeline",
     "external": "as published by Maes et al., in their pipeline",
     "floors": "floors",
-    "ceiling": "ceilings",
+    "ceiling": "references",
     "count": "size",
 }
 COLLAPSED = 15.0  # a population deviation above this many SR is marked with a dagger (Table 3)
@@ -85,20 +85,18 @@ def cells_of(quantity, methods, places):
 def runs(config):
     """Every Qantara cell that the grids of this scale run: {cell: number of training seeds}.
 
-    A grid trains its recipes on its `envs` (all of `qantara.envs` where it names none) with its `seeds`
-    (`qantara.seeds` where it names none), evaluates each by its `evals` and takes the dense diagnostics; a recipe in
-    several grids has the most seeds that one of them asks for, cell by cell. ("floors", env),
-    ("rollouts", env) and ("draws",) have no seeds: 0.
+    A grid trains its recipes on every environment with its `seeds`, evaluates each by its `evals` and takes the dense
+    diagnostics; a recipe in several grids has the most seeds that one of them asks for, cell by cell.
+    ("floors", env), ("rollouts", env) and ("draws",) have no seeds: 0.
     """
     qantara, found = config["qantara"], {("draws",): 0}
     for grid in qantara["grids"].values():
-        seeds = grid.get("seeds", qantara["seeds"])
-        for env in grid.get("envs", qantara["envs"]):
+        for env in qantara["envs"]:
             found |= {("floors", env): 0}
             for recipe in grid["recipes"]:
                 cells = [("evals", recipe, env, f"{dispatch}-k{k}") for dispatch, k in grid["evals"]]
                 for cell in [("dense", recipe, env), *cells]:
-                    found[cell] = max(seeds, found.get(cell, 0))
+                    found[cell] = max(grid["seeds"], found.get(cell, 0))
                 if recipe == "default":
                     found[("rollouts", env)] = 0
     return found

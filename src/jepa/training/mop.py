@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
 from jepa.errors import JepaError
-from jepa.files import atomic_path, read_json, write_json
+from jepa.files import atomic_path, file_hash, read_json, write_json
 from jepa.models.jepa import WorldModel
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import fit, participation_ratio
@@ -67,7 +67,9 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     torch.manual_seed(seed_of("mop", maze, seed, "init"))
     model = build(settings).to(device)
     draw = batch_source(crossings, graph, seed, training["batch_size"], settings["model"]["fourier"], device)
-    fingerprint = hashlib.sha256(json.dumps([maze, seed, settings], sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(
+        json.dumps([maze, seed, settings, file_hash(crossings_path)], sort_keys=True).encode()
+    ).hexdigest()
     checkpoint = out / "checkpoint.safetensors"
     history = fit(
         model,
@@ -93,7 +95,6 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     checkpoint.unlink(missing_ok=True)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {
-        "device": device,
         "parameters": parameters,
         "participation_ratio": effective,
         "final": history[-1],

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from jepa.data.episodes import Episodes
 from jepa.errors import JepaError
-from jepa.files import atomic_path, read_json, write_json
+from jepa.files import atomic_path, file_hash, read_json, write_json
 from jepa.models.lewm import LeWM
 from jepa.models.qantara import Qantara
 from jepa.models.sigreg import collapsed_value
@@ -73,7 +73,9 @@ def train(dataset_path, env, settings, seed, out, progress=True):
     model.actions.set(*episodes.action_stats(training_ids))
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{settings['kind']}: {parameters:,} parameters, {training['steps']:,} steps on {device}")
-    fingerprint = hashlib.sha256(json.dumps([env, seed, settings], sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(
+        json.dumps([env, seed, settings, file_hash(dataset_path)], sort_keys=True).encode()
+    ).hexdigest()
     checkpoint = out / "checkpoint.safetensors"
     history = fit(
         model.train(),
@@ -102,7 +104,6 @@ def train(dataset_path, env, settings, seed, out, progress=True):
         save_file(tensors, temporary, metadata={"fingerprint": fingerprint})
     checkpoint.unlink(missing_ok=True)
     return {
-        "device": device,
         "parameters": parameters,
         "collapsed_sigreg": collapsed_value(training["batch_size"]),
         "final": history[-1],
