@@ -148,7 +148,7 @@ rule measure_floors:
         runtime=minutes("measure_floors"),
         mem_mb=memory(1000),
     params:
-        settings=as_json({"eval_seeds": QANTARA["evaluation"]["eval_seeds"]} | SPLIT),
+        settings=as_json(evaluation_settings(CONFIG, "floors") | SPLIT),
         code=code_hash("measure_floors"),
     shell:
         "python workflow/scripts/measure_floors.py --episodes {input.episodes} --manifest {input.manifest} "

@@ -8,11 +8,10 @@ from jepa.reporting import contents
 CONFIG = {
     "qantara": {
         "envs": ["two_room"],
-        "seeds": 3,
         "grids": {
             "headline": {"recipes": ["default"], "seeds": 2, "evals": [["cem", 1], ["cem", 4], ["bc", 2]]},
-            "modes": {"recipes": ["default", "uniform"], "evals": [["cem", 4]]},
-            "elsewhere": {"recipes": ["gamma-0"], "envs": ["cube"], "evals": [["cem", 1]]},
+            "modes": {"recipes": ["default", "uniform"], "seeds": 3, "evals": [["cem", 4]]},
+            "elsewhere": {"recipes": ["gamma-0"], "envs": ["cube"], "seeds": 3, "evals": [["cem", 1]]},
         },
     }
 }

@@ -124,11 +124,14 @@ def recipe_settings(config, recipe):
 
 
 def evaluation_settings(config, dispatch):
-    """What the evaluation of one dispatch depends on beside its checkpoint; CEM's sizes concern CEM alone."""
-    keys = ["eval_seeds"]
-    if dispatch == "cem":
-        keys += ["candidates", "elites", "iterations", "horizon"]
-    return {key: config["qantara"]["evaluation"][key] for key in keys}
+    """What an evaluation depends on beside its checkpoint: {eval_seeds}, and for `cem` the planner's sizes.
+
+    dispatch: `cem`, or one that does not plan (`bc`, `video-inverse`, the floors), which is repeated more often.
+    """
+    evaluation = config["qantara"]["evaluation"]
+    if dispatch != "cem":
+        return {"eval_seeds": evaluation["eval_seeds_cheap"]}
+    return {key: evaluation[key] for key in ("eval_seeds", "candidates", "elites", "iterations", "horizon")}
 
 
 def dataset_settings(config):

@@ -85,13 +85,13 @@ def cells_of(quantity, methods, places):
 def runs(config):
     """Every Qantara cell that the grids of this scale run: {cell: number of training seeds}.
 
-    A grid trains its recipes on every environment with its `seeds`, evaluates each by its `evals` and takes the dense
-    diagnostics; a recipe in several grids has the most seeds that one of them asks for, cell by cell.
-    ("floors", env), ("rollouts", env) and ("draws",) have no seeds: 0.
+    A grid trains its recipes on its `envs` (all where it names none) with its `seeds`, evaluates each by its `evals`
+    and takes the dense diagnostics; a recipe in several grids has the most seeds that one of them asks for, cell by
+    cell. ("floors", env), ("rollouts", env) and ("draws",) have no seeds: 0.
     """
     qantara, found = config["qantara"], {("draws",): 0}
     for grid in qantara["grids"].values():
-        for env in qantara["envs"]:
+        for env in grid.get("envs", qantara["envs"]):
             found |= {("floors", env): 0}
             for recipe in grid["recipes"]:
                 cells = [("evals", recipe, env, f"{dispatch}-k{k}") for dispatch, k in grid["evals"]]

@@ -147,8 +147,9 @@ def _rate(runs, method, env, dispatch, rng, unsolved):
         counted = _pick(played, unsolved)
         if not counted:
             return UNDEFINED if played else NOT_RUN
-        low, high = (100 * bound for bound in wilson(sum(counted), len(counted)))
-        return Measure(100 * sum(counted) / len(counted), None, len(counted), low, high, "", len(counted), low, high)
+        rate = 100 * sum(counted) / len(counted)
+        low, high = _interval(rate, len(counted) / len(played), found[0])
+        return Measure(rate, None, len(counted), low, high, "", len(counted), low, high)
     by_seed = {seed: _pick(found, unsolved) for seed, found in _by_seed(runs, method, env, dispatch).items()}
     if not by_seed:
         return NOT_RUN
@@ -156,8 +157,19 @@ def _rate(runs, method, env, dispatch, rng, unsolved):
     if not rates.n:
         return UNDEFINED
     together = [success for counted in by_seed.values() for success in counted]
-    low, high = (100 * bound for bound in wilson(sum(together), len(together)))
+    played = sum(map(len, _by_seed(runs, method, env, dispatch).values()))
+    record = runs.get("evals", method, env, dispatch)[0]
+    low, high = _interval(100 * sum(together) / len(together), len(together) / played, record)
     return Measure(rates.value, rates.sd, rates.n, rates.lo, rates.hi, "", len(together), low, high)
+
+
+def _interval(rate, share, record):
+    """Wilson interval in percent. Evaluation and training seeds repeat the same pairs, so it counts each pair once.
+
+    rate: in percent. share: of the episodes that count (all, or the unsolved). record: names the manifest.
+    """
+    pairs = share * record.number("manifest.n")
+    return (100 * bound for bound in wilson(rate / 100 * pairs, pairs))
 
 
 def _pick(found, unsolved):
