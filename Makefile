@@ -36,7 +36,7 @@ smoke: setup ## the whole workflow at tiny size, in its own data and results fol
 	$(MAKE) tables SCALE=smoke
 
 test: setup ## the test suite, a smoke run included
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
