@@ -107,6 +107,11 @@ def results_of(paper, name):
     return [path for cell in needed for path in cells.paths_of(paper, SCALE, cell, run[cell])]
 
 
+def caption_of(paper, name):
+    """Text that the HTML report prints beside a table or figure."""
+    return (Path(workflow.basedir) / f"workflow/report/{paper}/{name}.rst").read_text()
+
+
 def provenance_of(paper):
     """Provenance of the datasets that a paper's experiments use: where the data tags come from."""
     datasets = [contents.DATASETS[maze] for maze in MOP["mazes"]] if paper == "mop" else QANTARA["envs"]

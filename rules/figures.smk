@@ -10,7 +10,7 @@ rule draw_figure:
         pdf=f"{RESULTS}/figures/{{paper}}/{{figure}}.pdf",
         png=report(
             f"{RESULTS}/figures/{{paper}}/{{figure}}.png",
-            caption="../workflow/report/{paper}/{figure}.rst",
+            caption="../workflow/report/caption.rst",
             category="{paper}",
             subcategory="figures",
             labels={"figure": "{figure}", "scale": SCALE},
@@ -23,6 +23,7 @@ rule draw_figure:
         mem_mb=memory(700),
     params:
         code=code_hash("draw_figure"),
+        caption=lambda wildcards: caption_of(wildcards.paper, wildcards.figure),
         scale=SCALE,
     shell:
         "python workflow/scripts/draw_figure.py --paper {wildcards.paper} --figure {wildcards.figure} "

@@ -31,7 +31,7 @@ rule print_table:
         csv=f"{RESULTS}/tables/{{paper}}/{{table}}.csv",
         md=report(
             f"{RESULTS}/tables/{{paper}}/{{table}}.md",
-            caption="../workflow/report/{paper}/{table}.rst",
+            caption="../workflow/report/caption.rst",
             category="{paper}",
             subcategory="tables",
             labels={"table": "{table}", "scale": SCALE},
@@ -45,6 +45,7 @@ rule print_table:
         mem_mb=memory(500),
     params:
         code=code_hash("print_table"),
+        caption=lambda wildcards: caption_of(wildcards.paper, wildcards.table),
     shell:
         "python workflow/scripts/print_table.py --measurements {input} --csv {output.csv} --md {output.md} "
         "--tex {output.tex} > {log} 2>&1"

@@ -116,6 +116,14 @@ def test_measurements_are_tidy(finished):
     assert len(measured) > 100 and measured["tag"].notna().all()
 
 
+def test_the_report_collects_tables_figures_and_captions_in_one_page(finished):
+    done = finished.run("all", "--report", "report.html", *SMOKE[:-1])
+    assert done.returncode == 0, done.stdout[-2000:]
+    page = (finished.folder / "report.html").read_text()
+    assert len(page) > 1e6
+    assert "displacement codebook" in page and "figure9.png" in page and "table6.md" in page
+
+
 def test_every_cell_has_its_provenance(finished):
     for audit in (finished.folder / "results/smoke/audits").rglob("seed?.json"):
         record = json.loads(audit.with_suffix(".provenance.json").read_text())
