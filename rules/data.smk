@@ -17,7 +17,7 @@ rule fetch_dataset:
         runtime=minutes("fetch_dataset"),
         mem_mb=memory(1500),
     params:
-        settings=as_json(dataset_settings(CONFIG)),
+        settings=lambda wildcards: as_json(dataset_settings(CONFIG, wildcards.dataset)),
         code=code_hash("fetch_dataset"),
     shell:
         "python workflow/scripts/fetch_dataset.py --dataset {wildcards.dataset} --settings {params.settings:q} "

@@ -7,7 +7,7 @@ import yaml
 
 from conftest import ROOT
 from jepa import cells
-from jepa.config import arm_settings, merge, recipe_settings, resolve
+from jepa.config import arm_settings, dataset_settings, merge, recipe_settings, resolve
 from jepa.errors import JepaError
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -42,6 +42,13 @@ def test_an_arm_depends_on_its_own_entry_only(raw):
     config["mop"]["arms"]["mdn"]["predictor"]["lambda_bal"] = 0.5
     changed = [arm for arm in before if arm_settings(config, arm) != before[arm]]
     assert changed == ["mdn"]
+
+
+def test_a_dataset_may_have_a_source_of_its_own(raw):
+    raw["data"]["sources"] = {"pointmaze-teleport-navigate": "generate"}
+    config = resolve(raw, SCHEMA)
+    assert dataset_settings(config, "pointmaze-teleport-navigate")["source"] == "generate"
+    assert dataset_settings(config, "pointmaze-large-stitch")["source"] == "auto"
 
 
 def test_a_recipe_lists_only_its_difference(raw):
@@ -107,6 +114,11 @@ def put(raw, path, value):
         ("qantara.recipes.uniform.sampling.sampler", "grid", ["sampler", "'grid'", "'edges', 'uniform'"]),
         ("qantara.base.training.batch_size", -4, ["qantara.base.training.batch_size", "-4", "at least 1"]),
         ("scales.paper.qantara.base.predictor", {"gamma": 2}, ["scales.paper.qantara.base.predictor", "'gamma'"]),
+        (
+            "data.sources",
+            {"pointmaze-giant": "mirror"},
+            ["data.sources", "'pointmaze-giant'", "pointmaze-large-stitch"],
+        ),
         ("mop.mazes", [], ["mop.mazes", "[]"]),
         ("mop.arms.mop.predictor.kind", "mopp", ["kind", "'mopp'", "'ensemble'"]),
         ("mop.arms.majority", {"predictor": {"kind": "mop"}}, ["mop.arms", "'majority'", "choose another"]),

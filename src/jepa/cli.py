@@ -61,13 +61,14 @@ def list_cells(arguments):
 
 def fetch_one(arguments):
     """Get one dataset as the workflow would, and say where it came from."""
+    from jepa.config import source_of
     from jepa.data.fetch import fetch
     from jepa.files import write_json
 
     config = load_config(arguments.scale)
     folder = Path(arguments.out or f"{config['data']['dir']}/{config['scale']}")
     mirror = arguments.mirror or config["data"]["mirror"]
-    source = arguments.source or config["data"]["source"]
+    source = arguments.source or source_of(config, arguments.dataset)
     files = (folder / f"{arguments.dataset}{part}.npz" for part in ("", "-val"))
     facts = fetch(arguments.dataset, *files, source=source, mirror=mirror, seed=config["data"]["seed"])
     write_json(folder / f"{arguments.dataset}.provenance.json", facts)

@@ -134,10 +134,15 @@ def evaluation_settings(config, dispatch):
     return {key: evaluation[key] for key in ("eval_seeds", "candidates", "elites", "iterations", "horizon")}
 
 
-def dataset_settings(config):
-    """What the datasets of the point mazes depend on: {source, seed, episode_share}."""
+def source_of(config, dataset):
+    """Where a dataset may come from: its entry in `data.sources`, or `data.source`."""
+    return config["data"]["sources"].get(dataset, config["data"]["source"])
+
+
+def dataset_settings(config, dataset):
+    """What a dataset of the point mazes depends on: {source, seed, episode_share}."""
     return {
-        "source": config["data"]["source"],
+        "source": source_of(config, dataset),
         "seed": config["data"]["seed"],
         "episode_share": config["mop"]["episode_share"],
     }
