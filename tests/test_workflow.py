@@ -1,9 +1,9 @@
 """The workflow itself, run by Snakemake: what it writes, what it re-runs, how it fails."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -19,6 +19,15 @@ FIGURES = [(paper, figure) for paper in PAPERS for figure in figures(paper)]
 
 SMOKE = ("--config", "scale=smoke", "--")
 CELL = "results/smoke/audits/mop/mdn/teleport/seed1.json"
+
+
+def quickly(workflow, *arguments):
+    """A run that takes less than 3 seconds of a core; wall time would measure what else the machine does."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = workflow.run(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +68,7 @@ def test_one_cell_needs_only_its_own_chain(workflow):
     ],
 )
 def test_mistakes_end_quickly_in_one_sentence(workflow, arguments, words):
-    started = time.monotonic()
-    done = workflow.run(*arguments)
-    assert time.monotonic() - started < 3
+    done = quickly(workflow, *arguments)
     said = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2 and len(said) == 1 and "Traceback" not in done.stdout
     assert all(word in said[0] for word in words), said
@@ -69,9 +76,7 @@ def test_mistakes_end_quickly_in_one_sentence(workflow, arguments, words):
 
 def test_a_negative_size_in_the_file(workflow):
     edit(workflow, lambda config: config["scales"]["smoke"]["mop"].update(seeds=-3))
-    started = time.monotonic()
-    done = workflow.run("-n", *SMOKE, "all_tables")
-    assert time.monotonic() - started < 3
+    done = quickly(workflow, "-n", *SMOKE, "all_tables")
     assert done.returncode == 2 and "scales.smoke.mop.seeds` is -3; it must be at least 1" in done.stdout
 
 
