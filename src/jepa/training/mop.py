@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
-from jepa.errors import JepaError
 from jepa.files import atomic_path, file_hash, read_json, write_json
 from jepa.models.jepa import WorldModel
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import fit, participation_ratio
+from jepa.training.weights import load_weights, save_weights
 
 
 def build(settings):
@@ -89,9 +87,7 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     with atomic_path(out / "history.csv") as temporary:
         pd.DataFrame(history).to_csv(temporary, index=False)
     write_json(out / "config.json", {"maze": maze, "seed": seed, "settings": settings})
-    with atomic_path(out / "model.safetensors") as temporary:
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-        save_file(tensors, temporary, metadata={"fingerprint": fingerprint})
+    save_weights(model, out, fingerprint)
     checkpoint.unlink(missing_ok=True)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {
@@ -106,13 +102,7 @@ def load(folder):
     folder = Path(folder)
     config = read_json(folder / "config.json")
     model = build(config["settings"])
-    try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (RuntimeError, SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise JepaError(
-            f"{folder}/model.safetensors does not fit its config.json ({reason}); train the cell again."
-        ) from None
+    load_weights(model, folder)
     return model.eval(), config
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from jepa.data.episodes import Episodes
 from jepa.errors import JepaError
@@ -17,6 +15,7 @@ from jepa.models.qantara import Qantara
 from jepa.models.sigreg import collapsed_value
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import collapse_watch, fit
+from jepa.training.weights import load_weights, save_weights
 
 KINDS = {"qantara": Qantara, "lewm": LeWM}
 
@@ -99,9 +98,7 @@ def train(dataset_path, env, settings, seed, out, progress=True):
         out / "config.json",
         {"env": env, "seed": seed, "settings": settings, "action_dim": model.action_dim, "parameters": parameters},
     )
-    with atomic_path(out / "model.safetensors") as temporary:
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-        save_file(tensors, temporary, metadata={"fingerprint": fingerprint})
+    save_weights(model, out, fingerprint)
     checkpoint.unlink(missing_ok=True)
     return {
         "parameters": parameters,
@@ -118,11 +115,5 @@ def load(folder):
     folder = Path(folder)
     config = read_json(folder / "config.json")
     model = build(config["settings"], config["action_dim"])
-    try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (RuntimeError, SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise JepaError(
-            f"{folder}/model.safetensors does not fit its config.json ({reason}); train the cell again."
-        ) from None
+    load_weights(model, folder)
     return model.eval().to(best_device()), config
