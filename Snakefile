@@ -4,6 +4,8 @@
 #   snakemake --cores 2 all --config scale=smoke      everything, tiny
 #   snakemake --cores 2 results/laptop/audits/mop/mdn/teleport/seed1.json      one cell
 
+import atexit
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -20,6 +22,7 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/audit.smk"
 include: "rules/evaluate.smk"
+include: "rules/episodes.smk"
 include: "rules/qantara.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
@@ -40,3 +43,7 @@ rule all:
 
 onstart:
     print_forecast(workflow.dag)
+
+
+# A dry run starts nothing, so that its forecast comes at its end.
+atexit.register(lambda: workflow.dryrun and workflow.dag and print_forecast(workflow.dag))

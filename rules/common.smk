@@ -7,7 +7,19 @@ import sys
 from pathlib import Path
 
 from jepa import cells
-from jepa.config import arm_settings, dataset_settings, evaluation_settings, recipe_settings, resolve
+from jepa.config import (
+    arm_settings,
+    dataset_settings,
+    episode_settings,
+    evaluation_settings,
+    frame_settings,
+    pair_settings,
+    recipe_settings,
+    resolve,
+    source_of,
+    split_settings,
+)
+from jepa.envs.registry import ON_THE_FLY
 from jepa.errors import JepaError
 from jepa.forecast import forecast
 from jepa.provenance import code_hash as hash_of_script
@@ -51,8 +63,9 @@ wildcard_constraints:
     maze="|".join(MOP["mazes"]),
     dataset="|".join(contents.DATASETS[maze] for maze in MOP["mazes"]),
     recipe="|".join(re.escape(recipe) for recipe in QANTARA["recipes"]),
-    env="|".join(QANTARA["envs"]),
-    dispatch="cem|bc|video-inverse",
+    env="|".join(QANTARA["environments"]),
+    dispatch="cem|bc|video-inverse|gcbc",
+    size=r"[1-9]\d*",
     k=r"[1-9]\d*",
     seed=r"\d+",
 
@@ -67,6 +80,8 @@ if not workflow.deployment_settings.deployment_method:
     PREFIX += f"export PATH={Path(sys.executable).parent}:$PATH; "
 if CONFIG["data"]["mirror"]:
     PREFIX += f"export JEPA_DATA_MIRROR={shlex.quote(CONFIG['data']['mirror'])}; "
+if "cube" in QANTARA["environments"]:
+    PREFIX += f"export JEPA_CUBE_QUALITY={QANTARA['environments']['cube']['quality']}; "
 shell.prefix(PREFIX)
 
 
@@ -114,12 +129,14 @@ def caption_of(paper, name):
 
 def provenance_of(paper):
     """Provenance of the datasets that a paper's experiments use: where the data tags come from."""
-    datasets = [contents.DATASETS[maze] for maze in MOP["mazes"]] if paper == "mop" else QANTARA["envs"]
+    datasets = [contents.DATASETS[maze] for maze in MOP["mazes"]] if paper == "mop" else QANTARA["environments"]
     return [f"{DATA}/{dataset}.provenance.json" for dataset in datasets]
 
 
 def print_forecast(dag):
-    """Say what will run and how long it may take, before it starts."""
-    jobs = [(job.rule.name, job.resources.get("expected_s", 1)) for job in dag.needrun_jobs()]
+    """Say what will run, how long it may take and how much disk it needs, before it starts."""
+    needed = filter(dag.needrun, dag.jobs)
+    jobs = [(job.rule.name, job.resources.get("expected_s", 1), job.resources.get("gpu", 0)) for job in needed]
     cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
-    print(forecast(jobs, cores, SCALE), file=sys.stderr, flush=True)
+    disk_gb = sum(CONFIG["expected_mb"].get(rule, 0) for rule, *_ in jobs) / 1000
+    print(forecast(jobs, cores, SCALE, disk_gb), file=sys.stderr, flush=True)

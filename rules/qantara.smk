@@ -1,54 +1,12 @@
-# Qantara: demonstrations, frozen pairs, one checkpoint a recipe and seed, three dispatches each.
+# Qantara: one checkpoint a recipe, environment and seed, and every dispatch of it on the frozen pairs.
 
-SPLIT = {key: QANTARA["base"]["data"][key] for key in ("holdout", "split_seed")}
 MODEL = f"{RESULTS}/models/qantara/{{recipe}}/{{env}}/seed{{seed}}"
 EVAL = f"{RESULTS}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}"
 
 
-rule generate_episodes:
-    output:
-        episodes=f"{DATA}/{{env}}.h5",
-        provenance=f"{DATA}/{{env}}.provenance.json",
-    log:
-        f"{LOGS}/data/{{env}}.log",
-    benchmark:
-        f"{BENCH}/data/{{env}}.jsonl"
-    conda:
-        "../envs/jepa.yaml"
-    resources:
-        expected_s=seconds("generate_episodes"),
-        runtime=minutes("generate_episodes"),
-        mem_mb=memory(2000),
-    params:
-        settings=as_json({"episodes": QANTARA["episodes"], "seed": CONFIG["data"]["seed"]}),
-        code=code_hash("generate_episodes"),
-    shell:
-        "python workflow/scripts/generate_episodes.py --env {wildcards.env} --settings {params.settings:q} "
-        "--out {output.episodes} --provenance {output.provenance} > {log} 2>&1"
-
-
-rule freeze_manifest:
-    input:
-        episodes=f"{DATA}/{{env}}.h5",
-    output:
-        f"{DATA}/manifests/{{env}}.json",
-    log:
-        f"{LOGS}/data/manifests/{{env}}.log",
-    conda:
-        "../envs/jepa.yaml"
-    resources:
-        mem_mb=memory(1000),
-    params:
-        settings=as_json({key: QANTARA["evaluation"][key] for key in ("pairs", "offset", "budget")} | SPLIT),
-        code=code_hash("freeze_manifest"),
-    shell:
-        "python workflow/scripts/freeze_manifest.py --episodes {input.episodes} --settings {params.settings:q} "
-        "--out {output} > {log} 2>&1"
-
-
 rule train_qantara:
     input:
-        episodes=f"{DATA}/{{env}}.h5",
+        unpack(training_data),
     output:
         model=f"{MODEL}/model.safetensors",
         config=f"{MODEL}/config.json",
@@ -66,10 +24,11 @@ rule train_qantara:
         mem_mb=memory(4000),
         gpu=gpus("train_qantara"),
     params:
-        settings=lambda wildcards: as_json(recipe_settings(CONFIG, wildcards.recipe)),
+        settings=training_settings,
+        frames=frames_option,
         code=code_hash("train_qantara"),
     shell:
-        "python workflow/scripts/train_qantara.py --episodes {input.episodes} --env {wildcards.env} "
+        "python workflow/scripts/train_qantara.py --episodes {input.episodes} {params.frames} --env {wildcards.env} "
         "--settings {params.settings:q} --seed {wildcards.seed} --model {output.model} > {log} 2>&1"
 
 
@@ -94,7 +53,7 @@ rule evaluate_qantara:
         mem_mb=memory(3000),
         gpu=gpus("evaluate_qantara"),
     params:
-        settings=lambda wildcards: as_json(evaluation_settings(CONFIG, wildcards.dispatch)),
+        settings=lambda wildcards: as_json(evaluation_settings(CONFIG, wildcards.dispatch, wildcards.env)),
         code=code_hash("evaluate_qantara"),
     shell:
         "python workflow/scripts/evaluate_qantara.py --model {input.model} --episodes {input.episodes} "
@@ -105,10 +64,10 @@ rule evaluate_qantara:
 
 rule measure_dense:
     input:
+        unpack(training_data),
         model=rules.train_qantara.output.model,
         config=rules.train_qantara.output.config,
         history=rules.train_qantara.output.history,
-        episodes=f"{DATA}/{{env}}.h5",
     output:
         result=f"{EVAL}/dense.json",
         provenance=f"{EVAL}/dense.provenance.json",
@@ -123,10 +82,11 @@ rule measure_dense:
         runtime=minutes("measure_dense"),
         mem_mb=memory(2000),
     params:
+        frames=frames_option,
         code=code_hash("measure_dense"),
     shell:
         "python workflow/scripts/measure_dense.py --model {input.model} --history {input.history} "
-        "--episodes {input.episodes} --recipe {wildcards.recipe} --seed {wildcards.seed} --out {output.result} "
+        "--episodes {input.episodes} {params.frames} --recipe {wildcards.recipe} --seed {wildcards.seed} --out {output.result} "
         "--provenance {output.provenance} > {log} 2>&1"
 
 
@@ -148,7 +108,9 @@ rule measure_floors:
         runtime=minutes("measure_floors"),
         mem_mb=memory(1000),
     params:
-        settings=as_json(evaluation_settings(CONFIG, "floors") | SPLIT),
+        settings=lambda wildcards: as_json(
+            evaluation_settings(CONFIG, "floors", wildcards.env) | split_settings(CONFIG)
+        ),
         code=code_hash("measure_floors"),
     shell:
         "python workflow/scripts/measure_floors.py --episodes {input.episodes} --manifest {input.manifest} "
@@ -173,9 +135,9 @@ rule draw_noise_square:
 
 rule decode_rollouts:
     input:
+        unpack(training_data),
         model=f"{RESULTS}/models/qantara/default/{{env}}/seed0/model.safetensors",
         config=f"{RESULTS}/models/qantara/default/{{env}}/seed0/config.json",
-        episodes=f"{DATA}/{{env}}.h5",
     output:
         rollouts=f"{RESULTS}/evals/qantara/default/{{env}}/seed0/rollouts.npz",
         provenance=f"{RESULTS}/evals/qantara/default/{{env}}/seed0/rollouts.provenance.json",
@@ -192,7 +154,37 @@ rule decode_rollouts:
         gpu=gpus("evaluate_qantara"),
     params:
         settings=as_json({"steps": QANTARA["decoder_steps"]}),
+        frames=frames_option,
         code=code_hash("decode_rollouts"),
     shell:
-        "python workflow/scripts/decode_rollouts.py --model {input.model} --episodes {input.episodes} "
+        "python workflow/scripts/decode_rollouts.py --model {input.model} --episodes {input.episodes} {params.frames} "
         "--settings {params.settings:q} --out {output.rollouts} --provenance {output.provenance} > {log} 2>&1"
+
+
+rule shuffle_goals:
+    input:
+        model=f"{RESULTS}/models/qantara/default/{{env}}/seed0/model.safetensors",
+        config=f"{RESULTS}/models/qantara/default/{{env}}/seed0/config.json",
+        episodes=f"{DATA}/{{env}}.h5",
+        manifest=rules.freeze_manifest.output,
+    output:
+        result=f"{RESULTS}/evals/qantara/default/{{env}}/seed0/goal-shuffle.json",
+        provenance=f"{RESULTS}/evals/qantara/default/{{env}}/seed0/goal-shuffle.provenance.json",
+    log:
+        f"{LOGS}/evals/qantara/default/{{env}}/seed0/goal-shuffle.log",
+    benchmark:
+        f"{BENCH}/evals/qantara/default/{{env}}/seed0/goal-shuffle.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("shuffle_goals"),
+        runtime=minutes("shuffle_goals"),
+        mem_mb=memory(3000),
+        gpu=gpus("evaluate_qantara"),
+    params:
+        settings=lambda wildcards: as_json(evaluation_settings(CONFIG, "cem", wildcards.env)),
+        code=code_hash("shuffle_goals"),
+    shell:
+        "python workflow/scripts/shuffle_goals.py --model {input.model} --episodes {input.episodes} "
+        "--manifest {input.manifest} --settings {params.settings:q} --out {output.result} "
+        "--provenance {output.provenance} > {log} 2>&1"

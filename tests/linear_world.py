@@ -81,6 +81,8 @@ class LinearModel(nn.Module):
 
     action_dim = 2 * SKIP
     denoises = True
+    dispatches = ("cem", "bc", "video-inverse")
+    tokens_a_frame = 1
 
     def __init__(self, **predictor):
         super().__init__()
@@ -153,4 +155,5 @@ def demonstrations(count=20, rows=61, spread=0.1):
 @pytest.fixture
 def plane(monkeypatch):
     """The plane under its name in the registry."""
-    monkeypatch.setitem(registry.ENVIRONMENTS, "plane", SimpleNamespace(Simulator=Plane, render=picture))
+    known, added = registry.module, SimpleNamespace(Simulator=Plane, render=picture)
+    monkeypatch.setattr(registry, "module", lambda name: added if name == "plane" else known(name))

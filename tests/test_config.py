@@ -7,7 +7,16 @@ import yaml
 
 from conftest import ROOT
 from jepa import cells
-from jepa.config import arm_settings, dataset_settings, merge, recipe_settings, resolve
+from jepa.config import (
+    arm_settings,
+    dataset_settings,
+    evaluation_settings,
+    merge,
+    pair_settings,
+    recipe_settings,
+    resolve,
+    split_settings,
+)
 from jepa.errors import JepaError
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -53,21 +62,43 @@ def test_a_dataset_may_have_a_source_of_its_own(raw):
 
 def test_a_recipe_lists_only_its_difference(raw):
     config = resolve(raw, SCHEMA)
-    default = recipe_settings(config, "default")
-    assert default == config["qantara"]["base"]
+    default = recipe_settings(config, "default", "two_room")
+    assert default == merge(config["qantara"]["base"], {"data": {"protocol": "repaired"}})
     for recipe, difference in config["qantara"]["recipes"].items():
-        settings = recipe_settings(config, recipe)
+        settings = recipe_settings(config, recipe, "two_room")
         changed = {
             f"{part}.{key}"
             for part in settings
             if isinstance(settings[part], dict)
             for key in settings[part]
-            if settings[part][key] != default[part][key]
+            if settings[part][key] != default[part].get(key)
         }
         listed = {f"{part}.{key}" for part, keys in difference.items() if isinstance(keys, dict) for key in keys}
-        assert changed == listed, recipe
+        assert changed <= listed, recipe
+        assert settings == merge(default, difference), recipe
     with pytest.raises(JepaError, match="'drop-all' is unknown; allowed are default"):
-        recipe_settings(config, "drop-all")
+        recipe_settings(config, "drop-all", "two_room")
+    with pytest.raises(JepaError, match="'push_u' is unknown; allowed are push_t"):
+        recipe_settings(config, "default", "push_u")
+
+
+def test_an_environment_changes_what_it_lists_and_a_recipe_comes_after_it(raw):
+    raw["qantara"]["environments"]["push_t"]["base"] = {"encoder": {"size": 64}, "training": {"steps": 7}}
+    raw["qantara"]["environments"]["push_t"]["evaluation"] = {"pairs": 9, "iterations": 30}
+    raw["qantara"]["recipes"]["quick"] = {"training": {"steps": 5}}
+    config = resolve(raw, SCHEMA)
+    default, quick = (recipe_settings(config, recipe, "push_t") for recipe in ("default", "quick"))
+    assert (default["encoder"]["size"], default["training"]["steps"], quick["training"]["steps"]) == (64, 7, 5)
+    assert recipe_settings(config, "default", "two_room")["encoder"]["size"] == 32
+    assert evaluation_settings(config, "cem", "push_t")["iterations"] == 30
+    assert pair_settings(config, "push_t")["pairs"] == 9 != pair_settings(config, "two_room")["pairs"]
+
+
+def test_the_protocol_reaches_training_pairs_and_floors(raw):
+    raw["qantara"]["protocol"] = "released"
+    config = resolve(raw, SCHEMA)
+    assert recipe_settings(config, "lewm", "cube")["data"]["protocol"] == "released"
+    assert pair_settings(config, "cube")["protocol"] == split_settings(config)["protocol"] == "released"
 
 
 def test_steps_factor_multiplies_the_scale(raw):
@@ -123,6 +154,10 @@ def put(raw, path, value):
         ("mop.arms.mop.predictor.kind", "mopp", ["kind", "'mopp'", "'ensemble'"]),
         ("mop.arms.majority", {"predictor": {"kind": "mop"}}, ["mop.arms", "'majority'", "choose another"]),
         ("expected_seconds.train_mob", 3, ["expected_seconds", "'train_mob'", "train_mop"]),
+        ("qantara.environments.cube.stride", 3, ["qantara.environments.cube.stride", "3", "must divide"]),
+        ("qantara.environments.door", {}, ["qantara.environments", "'door'", "two_room"]),
+        ("qantara.protocol", "mine", ["qantara.protocol", "'mine'", "'repaired', 'released'"]),
+        ("data.files", {"cube": "x"}, ["data.files", "'cube'", "push_t"]),
         ("qantara.evaluation.elites", 99, ["qantara.evaluation.elites", "99", "at most"]),
         ("qantara.recipes.no-bridge.predictor", {"bridge": False}, ["qantara.recipes.no-bridge", "residual: false"]),
         ("data.source", "internet", ["data.source", "'internet'", "'mirror'"]),

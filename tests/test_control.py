@@ -6,7 +6,8 @@ import torch
 
 from jepa.errors import JepaError
 from jepa.planning.control import Attempt, control, latency, policy_of
-from linear_world import HEADING, SKIP, LinearModel, Plane, generators
+from linear_world import HEADING, SKIP, LinearModel, Plane, generators, picture
+from small_models import T, model_of
 
 PLANNER = {"candidates": 64, "elites": 8, "iterations": 6, "horizon": 5}
 N = 9
@@ -19,10 +20,10 @@ def pairs(n=N, far=60.0):
     return starts, (starts + far * np.stack([np.cos(angle), np.sin(angle)], 1)).astype(np.float32)
 
 
-def run(model, starts, goals, decide, budget=50, seeds=None):
-    world = Plane(len(starts))
-    seeds = range(len(starts)) if seeds is None else seeds
-    attempt, _ = control(model, world, starts, goals, decide, budget=budget, size=8, generators=generators(seeds))
+def run(model, starts, goals, decide, budget=50, seeds=None, look=lambda states, rows: picture(states, 8), world=None):
+    world = world or Plane(len(starts))
+    noise = generators(range(len(starts)) if seeds is None else seeds)
+    attempt, _ = control(model, world, starts, goals, decide, look=look, budget=budget, generators=noise)
     return attempt, world
 
 
@@ -90,6 +91,82 @@ def test_history_holds_the_actions_that_were_executed_and_the_frames_that_follow
     for block, (action, z) in enumerate(seen[1].past, 1):
         torch.testing.assert_close(model.denormalise(action).view(SKIP, 2), raw.clamp(-1, 1))
         torch.testing.assert_close(z, torch.tensor([[2.5 * block, 1.25 * block]]))
+
+
+@pytest.mark.parametrize("blocks, looks", [(5, 4), (3, 3), (1, 1)])
+def test_frames_are_drawn_for_decisions_only_and_as_far_back_as_the_window_reaches(blocks, looks):
+    """Plans of 5 blocks and a window of T = 4: start, goal, and 4 frames before the second and last plan."""
+    model, drawn, decisions = LinearModel(), [], []
+
+    def look(states, rows):
+        drawn.append(rows.tolist())
+        return picture(states, 8)
+
+    def decide(prefix, z_goal, gens):
+        decisions.append(len(drawn))
+        return model.normalise(torch.tensor([1.0, 0.0]).repeat(SKIP)).expand(len(z_goal), blocks, -1)
+
+    starts = np.zeros((3, 2), np.float32)
+    goals = np.array([[30, 0], [1e4, 0], [-1e4, 0]], np.float32)  # the first is reached in the first block
+    run(model, starts, goals, decide, look=look, budget=50)
+    later = -(-10 // blocks) - 1  # decisions after the first
+    assert decisions == [2 + looks * i for i in range(later + 1)]
+    assert drawn == [[0, 1, 2]] * 2 + [[1, 2]] * looks * later
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 4, 5, 7])
+def test_the_history_is_what_adding_every_block_at_once_would_make_it(blocks):
+    """With a real transformer: latents, actions, and what a query makes of them."""
+    model = model_of().eval()
+    model.settings = model.settings | {"data": {"frame_skip": 3}}
+    raw = torch.randn(40, model.action_dim, generator=torch.Generator().manual_seed(0))
+    probe = torch.randn(2, model.d, generator=torch.Generator().manual_seed(1))
+    seen, world = [], Plane(2)
+    starts, goals = np.array([[3, 7], [90, 40]], np.float32), np.full((2, 2), 1e4, np.float32)
+
+    def look(states, rows):
+        return picture(states, 16)
+
+    def decide(prefix, z_goal, gens):
+        done = blocks * len(seen)
+        answers = model.query(prefix, raw[:2], probe, 0.5, 0.5)
+        seen.append((prefix.z, prefix.actions, *answers))
+        return raw[done : done + blocks].expand(2, -1, -1)
+
+    run(model, starts, goals, decide, look=look, budget=42, world=world)
+
+    def latents(states):
+        with torch.inference_mode():
+            return model.encode(torch.from_numpy(look(states, None)).unsqueeze(1))[:, 0]
+
+    eager = Plane(2)
+    eager.set_state(starts)
+    prefix, expected = model.start(latents(starts)), []
+    for block in range(14):
+        if block % blocks == 0:
+            answers = model.query(prefix, raw[:2], probe, 0.5, 0.5)
+            expected.append((prefix.z, prefix.actions, *answers))
+        executed = model.denormalise(raw[block]).view(3, 2).clamp(-1, 1)
+        for action in executed.numpy():
+            eager.step(np.tile(action, (2, 1)), np.ones(2, dtype=bool))
+        action = model.normalise(executed.flatten()).expand(2, -1)
+        prefix = model.extend(prefix, action, latents(eager.state))
+    assert len(seen) == len(expected) and max(len(z[0]) for z, *_ in seen) == T
+    for now, then in zip(seen, expected, strict=True):
+        for mine, theirs in zip(now, then, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
+
+
+def test_other_criteria_are_met_at_their_own_first_hit():
+    criteria = {"east": lambda state, goal: state[:, 0] >= goal[:, 0] - 30}
+    goals = np.array([[40, 0], [20, 0], [40, 1e4], [1e4, 0]], np.float32)
+    attempt = Attempt(Plane(4), np.zeros((4, 2)), goals, budget=10, criteria=criteria)
+    for _ in range(10):
+        attempt.step(np.array([[1, 0]] * 4))
+    assert attempt.success.tolist() == [True, True, False, False]
+    assert attempt.variants["east"].tolist() == [True, True, True, False]
+    assert attempt.variants_at_start["east"].tolist() == [False, True, False, False]
+    assert attempt.steps.tolist() == [5, 1, 10, 10]  # another criterion ends no episode
 
 
 def test_episodes_that_have_ended_are_not_planned_for():

@@ -1,13 +1,16 @@
 """Floors and ceilings in Two-Room, and on the plane."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from jepa.data import manifest
 from jepa.data.episodes import Episodes
 from jepa.data.generate_two_room import generate
+from jepa.envs import registry
 from jepa.evaluation import floors
-from linear_world import demonstrations, plane  # noqa: F401
+from linear_world import Plane, demonstrations, plane  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +62,40 @@ def test_an_environment_without_a_heuristic_has_no_goal_blind_ceiling():
     result = floors.measure(episodes, manifest.make(episodes, range(10), 5, seed=0), np.arange(10, 20), eval_seeds=2)
     assert list(result["floors"]) == ["random", "stand-still", "replay"]
     assert result["floors"]["random"]["n"] == 10 and result["floors"]["replay"]["sr"] == 1.0
+    assert result["floors"]["replay"]["n"] == 5  # without chance, once a pair says everything
+
+
+class Lopsided(Plane):
+    """Three action dimensions with ranges of their own, of which the last does nothing; noted what is played."""
+
+    action_dim = 3
+    action_low = np.array([-1, -0.5, 2], dtype=np.float32)
+    action_high = np.array([1, 0.25, 6], dtype=np.float32)
+    played = []
+
+    def step(self, actions, active=None):
+        self.played.append(np.array(actions))
+        super().step(actions[:, :2], active)
+
+
+def test_random_actions_fill_the_range_of_each_dimension_and_other_criteria_are_counted(plane, monkeypatch):  # noqa: F811
+    far = {"twice as far": lambda state, goal: np.linalg.norm(state - goal, axis=1) < 32}
+    monkeypatch.setattr(registry.module("plane"), "Simulator", Lopsided)
+    monkeypatch.setattr(registry.module("plane"), "VARIANTS", far, raising=False)
+    flat = demonstrations()
+    actions = np.concatenate([flat.actions, flat.actions[:, :1]], axis=1)
+    episodes = dataclasses.replace(flat, actions=actions)
+    Lopsided.played.clear()
+    result = floors.measure(episodes, manifest.make(episodes, range(10), 30, seed=0), np.arange(10, 20))
+    drawn = np.stack(Lopsided.played[:50]).reshape(-1, 3)
+    assert (drawn >= Lopsided.action_low).all() and (drawn <= Lopsided.action_high).all()
+    assert np.allclose(drawn.mean(0), (Lopsided.action_low + Lopsided.action_high) / 2, atol=0.1)
+    for floor in result["floors"].values():
+        assert floor["variants"]["twice as far"]["sr"] >= floor["sr"]
+    assert result["floors"]["stand-still"]["variants"]["twice as far"]["sr_unsolved"] == 0.0
+
+
+def test_floors_tell_their_protocol(rooms):
+    training, evaluated = rooms.split(0.4, 0, "released")
+    result = floors.measure(rooms, manifest.make(rooms, evaluated, 5, protocol="released"), training)
+    assert result["protocol"] == "released" and result["floors"]["replay"]["sr"] == 1.0

@@ -7,7 +7,6 @@ import pytest
 from conftest import ROOT
 from jepa import provenance
 from jepa.errors import JepaError
-from jepa.forecast import duration, forecast
 from jepa.provenance import Record, code_hash
 
 SCRIPTS = ROOT / "workflow/scripts"
@@ -78,10 +77,3 @@ def test_record_holds_what_a_number_depends_on(tmp_path):
     assert record["versions"]["torch"] and record["code_hash"] == code_hash(SCRIPTS / "train_mop.py")
     assert record["wall_seconds"] >= 0 and record["peak_memory_mib"] > 1
     assert {"git_commit", "git_dirty", "finished", "command", "machine"} <= set(record)
-
-
-def test_forecast_divides_work_over_cores():
-    text = forecast([("train_mop", 60), ("train_mop", 60), ("audit_mop", 60)], cores=2, scale="laptop")
-    assert "3 jobs on 2 cores" in text and "expected to take about 90 s" not in text
-    assert "expected to take about 2 min" in text
-    assert [duration(s) for s in (45, 600, 9000)] == ["45 s", "10 min", "2.5 h"]

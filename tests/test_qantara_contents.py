@@ -2,17 +2,26 @@
 
 import pytest
 
+from jepa import cells
 from jepa.errors import JepaError
 from jepa.reporting import contents
 
 CONFIG = {
     "qantara": {
-        "envs": ["two_room"],
+        "environments": {"two_room": {}, "cube": {}, "push_t": {}},
         "grids": {
-            "headline": {"recipes": ["default"], "seeds": 2, "evals": [["cem", 1], ["cem", 4], ["bc", 2]]},
-            "modes": {"recipes": ["default", "uniform"], "seeds": 3, "evals": [["cem", 4]]},
+            "headline": {
+                "envs": ["two_room"],
+                "recipes": ["default"],
+                "seeds": 2,
+                "evals": [["cem", 1], ["cem", 4], ["bc", 2]],
+            },
+            "modes": {"envs": ["two_room"], "recipes": ["default", "uniform"], "seeds": 3, "evals": [["cem", 4]]},
             "elsewhere": {"recipes": ["gamma-0"], "envs": ["cube"], "seeds": 3, "evals": [["cem", 1]]},
+            "baselines": {"envs": ["two_room"], "recipes": ["gcbc"], "seeds": 1, "evals": [["gcbc", 1]]},
         },
+        "goal_shuffle": {"envs": ["push_t"]},
+        "recipes": {"default": {}},
     }
 }
 
@@ -23,6 +32,15 @@ def test_the_grids_tell_which_cells_run_and_with_how_many_seeds():
     assert run["evals", "default", "two_room", "cem-k1"] == 2
     assert run["dense", "uniform", "two_room"] == 3 and run["floors", "cube"] == 0
     assert ("evals", "gamma-0", "two_room", "cem-k1") not in run
+    assert run["evals", "gcbc", "two_room", "gcbc-k1"] == 1 and run["goal_shuffle", "default", "push_t"] == 0
+
+
+def test_an_environment_that_is_taken_out_leaves_every_grid():
+    config = {"qantara": CONFIG["qantara"] | {"environments": {"two_room": {}}}}
+    assert {cell[-2] if cell[0] == "evals" else cell[-1] for cell in contents.runs(config, "qantara")} == {
+        "two_room",
+        "draws",
+    }
 
 
 def test_a_table_needs_the_cells_that_the_scale_runs():
@@ -37,3 +55,20 @@ def test_a_table_needs_the_cells_that_the_scale_runs():
     assert contents.needs("figure2", CONFIG, "qantara") == [("rollouts", "two_room")]
     with pytest.raises(JepaError, match="table1.*figure2"):
         contents.needs("table99", CONFIG, "qantara")
+    assert ("evals", "gcbc", "two_room", "gcbc-k1") in contents.needs("table2", CONFIG, "qantara")
+    assert ("goal_shuffle", "default", "push_t") in contents.needs("intext", CONFIG, "qantara")
+
+
+def test_the_goal_shuffle_test_has_one_path():
+    paths = cells.paths_of("qantara", "smoke", ("goal_shuffle", "default", "push_t"), 0)
+    assert paths == ["results/smoke/evals/qantara/default/push_t/seed0/goal-shuffle.json"]
+
+
+@pytest.mark.parametrize("name", ["cem-k4", "gcbc-k1", "goal-shuffle", "dense"])
+def test_targets_of_known_environments_and_dispatches_are_let_through(name):
+    config = CONFIG | {"scale": "smoke"}
+    cells.check_target(f"results/smoke/evals/qantara/default/two_room/seed0/{name}.json", config)
+    with pytest.raises(JepaError, match="gcbc"):
+        cells.check_target("results/smoke/evals/qantara/default/two_room/seed0/magic-k1.json", config)
+    with pytest.raises(JepaError, match="environment 'moon'"):
+        cells.check_target(f"results/smoke/evals/qantara/default/moon/seed0/{name}.json", config)

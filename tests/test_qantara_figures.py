@@ -7,6 +7,7 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.reporting import contents, qantara_figures
+from jepa.reporting.qantara_grid import ENVS
 
 ROWS = np.array(["ground truth", "demo", "BC", "video-inverse"])
 
@@ -42,9 +43,14 @@ def test_equal_draws_give_equal_bytes(draws, tmp_path):
 
 def test_rollouts_of_any_environments_are_drawn(tmp_path):
     assert draw("figure2", [], tmp_path)
-    files, tags = zip(*(rollouts(tmp_path, env) for env in ("two_room", "cube")), strict=True)
-    one = draw("figure2", files, tmp_path, tags, "a")
-    assert one == draw("figure2", files[::-1], tmp_path, tags, "b")  # in the paper's order
+    for envs in (("two_room", "cube"), qantara_figures.ORDER):
+        files, tags = zip(*(rollouts(tmp_path, env) for env in envs), strict=True)
+        one = draw("figure2", files, tmp_path, tags, "a")
+        assert one == draw("figure2", files[::-1], tmp_path, tags, "b")  # in the paper's order
+
+
+def test_every_environment_has_a_place_in_figure_2():
+    assert set(qantara_figures.ORDER) == set(ENVS)
 
 
 def test_rollouts_without_a_data_tag_are_refused(tmp_path):

@@ -50,7 +50,8 @@ def measured(folder):
 
 
 def episodes_of(files, recipe, name):
-    found = [json.loads(f.read_text()) for f in files["results"] if f.parts[-4] == recipe and f.name == f"{name}.json"]
+    where = (recipe, "two_room")
+    found = [json.loads(f.read_text()) for f in files["results"] if f.parts[-4:-2] == where and f.stem == name]
     return [record["episodes"] for record in found]
 
 
@@ -100,7 +101,7 @@ def test_the_dagger_is_where_the_paper_puts_it_in_table_3():
 def test_only_a_collapsed_recipe_of_ours_is_marked(folder):
     line = next(x for x in (folder / "table3.csv").read_text().splitlines() if "drop-{policy}" in x)
     cells = next(csv.reader([line]))
-    assert sum("†" in text for text in cells) == 2  # ours and the paper's Push-T
+    assert sum("†" in text for text in cells) == 3  # ours on Two-Room and Push-T, and the paper's Push-T
     reference = next(x for x in (folder / "table3.csv").read_text().splitlines() if "reference" in x)
     assert "†" not in reference
 
@@ -142,7 +143,7 @@ def test_counts_of_seeds_and_euler_sweeps(measured):
 def test_default_against_uniform_counts_seeds(grid, measured):
     values = {}
     for f in grid["results"]:
-        if f.name == "dense.json" and f.parts[-4] in ("default", "uniform"):
+        if f.name == "dense.json" and f.parts[-3] == "two_room":
             record = json.loads(f.read_text())
             values[record["recipe"], record["seed"]] = record["inverse_error"]
     lower = sum(values["default", seed] < values["uniform", seed] for seed in range(3))
@@ -150,18 +151,121 @@ def test_default_against_uniform_counts_seeds(grid, measured):
     assert (cell.value, cell.n) == (lower, 3)
 
 
-def test_an_environment_that_has_not_landed_is_not_run(folder, measured):
+def test_an_environment_that_a_scale_leaves_out_is_not_run(tmp_path):
+    files = synthetic_qantara.make(tmp_path, envs=("two_room",), recipes=FEW, seeds=1)
     for table in ("table1", "table4", "table5", "table6"):
-        rows = measured[table]
+        rows = rows_of(table, files, tmp_path / "t.csv")
         ours = rows[[column.split()[0] in ("push_t", "cube", "reacher") for _, column in rows.index]]
         assert set(ours.text) <= {"not run", "undefined"} and ours.value.isna().all()
-    page = (folder / "intext.md").read_text()
+    rows = rows_of("intext", files, tmp_path / "t.csv")
+    assert rows.loc["suite default", "suite"].text == "not run"  # an average needs all four
+    write_table(tmp_path / "t.csv", *(tmp_path / f"t.{kind}" for kind in ("c", "md", "tex")))
+    page = (tmp_path / "t.md").read_text()
     assert "Dense diagnostics on held-out windows: Cube\n\n*not run*" in page
-    assert measured["intext"].loc["suite default", "suite"].text == "not run"  # an average needs all four
+    assert re.search(r"Goal-shuffle test on Push-T.*\n\n\*not run\*", page)
+
+
+@pytest.mark.parametrize("table", ["table1", "table2", "table3", "table4", "table5", "table6"])
+def test_every_environment_has_numbers_floors_and_its_tag(measured, folder, table):
+    rows = measured[table]
+    for env in qantara_grid.ENVS:
+        own = rows[[env in f"{row} {column}".split() for row, column in rows.index]]
+        assert own.value.notna().any() and set(own.tag) - {""} == {synthetic_qantara.TAGS[env]}
+    page = (folder / f"{table}.md").read_text()
+    for env, label in qantara_grid.ENVS.items():
+        assert f"{label} ({synthetic_qantara.TAGS[env]})" in page
+
+
+def test_a_rate_is_marked_where_its_interval_does_not_lie_above_random_actions(measured, folder):
+    rows, marked = measured["table3"], 0
+    for (row, column), cell in rows.iterrows():
+        if row in qantara_grid.RECIPES and np.isfinite(cell.value):
+            floored = cell.wilson_lo <= rows.loc["random", column].value
+            assert (cell.text == qantara_grid.AT_FLOOR) == floored
+            marked += floored
+    page = (folder / "table3.md").read_text()
+    body = "".join(line for line in page.splitlines() if line.startswith("|"))
+    assert marked > 0 and body.count("‡") == marked
+    assert r"$\ddagger$" in (folder / "table3.tex").read_text()
+
+
+def test_a_dispatch_that_does_what_random_actions_do_is_at_its_floor(tmp_path):
+    files = synthetic_qantara.make(tmp_path, envs=("reacher",), recipes=("default",), seeds=1)
+    floors = json.loads(next(f for f in files["results"] if f.parent.name == "floors").read_text())
+    victim = next(f for f in files["results"] if f.name == "bc-k2.json")
+    value = json.loads(victim.read_text())
+    victim.write_text(json.dumps(value | {"episodes": floors["floors"]["random"]["episodes"]}))
+    rows = rows_of("table2", files, tmp_path / "t.csv")
+    assert rows.loc["reacher", "bc"].text == rows.loc["reacher", "bc unsolved"].text == qantara_grid.AT_FLOOR
+    assert rows.loc["reacher", "cem"].text != qantara_grid.AT_FLOOR
+
+
+def test_published_and_retrained_rows_of_a_method_differ_in_key_and_label():
+    rows = contents.PAPERS["qantara"][0]["table1"].panels[0].rows
+    assert len({row.label for row in rows}) == len({row.key for row in rows}) == len(rows)
+    for name in ("PLDM", "DINO-WM", "LeWM"):
+        assert len({row.group for row in rows if row.label.startswith(name)}) == 2
+    stand_in = next(row for row in rows if row.methods == ("random-features",))
+    assert not stand_in.label.startswith("DINO-WM")
+
+
+def test_baselines_stand_among_ours_and_a_missing_one_is_not_run(tmp_path):
+    recipes = [recipe for recipe in qantara_grid.RECIPES if recipe != "dino-wm"]
+    files = synthetic_qantara.make(tmp_path, envs=("push_t",), recipes=recipes, seeds=1)
+    rows = rows_of("table1", files, tmp_path / "t.csv")
+    assert rows.loc["dino-wm retrained", "push_t"].text == "not run"
+    assert np.isfinite(rows.loc["pldm retrained", "push_t"].value)
+    assert rows.loc["dino-wm", "push_t"].published == 74  # the published row stays
+    write_table(tmp_path / "t.csv", *(tmp_path / f"t.{kind}" for kind in ("c", "md", "tex")))
+    page = (tmp_path / "t.md").read_text()
+    assert "| DINO-WM (retrained) | not run" in page and "sha256" in page
+
+
+def test_gcbc_is_ours_beside_the_published(grid, measured):
+    found = [f for f in grid["results"] if f.name == "gcbc-k1.json" and f.parts[-3] == "cube"]
+    played = [e for f in found for e in json.loads(f.read_text())["episodes"]]
+    cell = measured["table2"].loc["cube", "gcbc"]
+    assert cell.value == pytest.approx(100 * np.mean([e["success"] for e in played])) and cell.published == 84
+    assert measured["table2"].loc["cube", "GCBC episodes"].value == len(played)
+    assert measured["intext"].loc["size gcbc", "size cube"].value > 0
+    assert np.isnan(measured["table2"].loc["reacher", "gcbc"].published)
+
+
+def test_the_goal_shuffle_test_compares_goals_on_the_same_pairs(grid, measured):
+    path = next(f for f in grid["results"] if f.name == "goal-shuffle.json")
+    test, rows = json.loads(path.read_text())["goal_shuffle"], measured["intext"]
+    for key, of in (("bc", "dispatches"), ("cem", "dispatches"), ("random", "floors")):
+        own, shuffled = (100 * test[of][key][goals]["sr"] for goals in ("own", "shuffled"))
+        cell = rows.loc[f"goals {key}", "goals own sr"]
+        assert cell.value == pytest.approx(own, rel=1e-5) and cell.wilson_lo < own < cell.wilson_hi
+        assert rows.loc[f"goals {key}", "goals difference"].value == pytest.approx(shuffled - own, abs=1e-4)
+        assert rows.loc[f"goals {key}", "goals shuffled n"].value == synthetic_qantara.PAIRS
+    assert rows.loc["goals canvas_difference", "goals difference"].value == 0
+    assert rows.loc["goals bc", "goals reached"].value == 40 and rows.loc["goals cem", "goals reached"].text
+
+
+def test_a_goal_shuffle_test_without_an_arm_or_a_dispatch_is_not_run_there(tmp_path):
+    files = synthetic_qantara.make(tmp_path, envs=("push_t",), recipes=("default",), seeds=1)
+    path = next(f for f in files["results"] if f.name == "goal-shuffle.json")
+    value = json.loads(path.read_text())
+    del value["goal_shuffle"]["dispatches"]["cem"], value["goal_shuffle"]["reachable"]
+    del value["goal_shuffle"]["dispatches"]["bc"]["earlier"]
+    path.write_text(json.dumps(value))
+    rows = rows_of("intext", files, tmp_path / "t.csv")
+    for row, column in (("cem", "own sr"), ("bc", "earlier sr"), ("bc", "reached"), ("cem", "difference")):
+        assert rows.loc[f"goals {row}", f"goals {column}"].text == "not run"
+    assert np.isfinite(rows.loc["goals bc", "goals own sr"].value)
+
+
+def test_wrapped_success_is_never_rarer(measured):
+    rows = measured["intext"]
+    for row in ("cem-k4", "bc-k2", "random", "replay"):
+        strict, wrapped = (rows.loc[f"variant {row}", f"variant {name}"].value for name in ("qpos_match", "wrapped"))
+        assert wrapped >= strict
 
 
 def test_a_suite_average_is_over_all_four(tmp_path):
-    files = synthetic_qantara.make(tmp_path, envs=tuple(qantara_grid.ENVS), recipes=("default",), seeds=2)
+    files = synthetic_qantara.make(tmp_path, recipes=("default",), seeds=2)
     rows = rows_of("intext", files, tmp_path / "t.csv")
     single = [rows.loc["suite default", f"suite {env}"].value for env in qantara_grid.ENVS]
     assert rows.loc["suite default", "suite"].value == pytest.approx(np.mean(single), rel=1e-5)
@@ -197,7 +301,7 @@ def test_results_on_different_pairs_are_refused(tmp_path):
     ],
 )
 def test_a_damaged_result_is_named(tmp_path, name, damage):
-    files = synthetic_qantara.make(tmp_path, recipes=("default",), seeds=1)
+    files = synthetic_qantara.make(tmp_path, envs=("two_room",), recipes=("default",), seeds=1)
     victim = next(f for f in files["results"] if f.name == name)
     victim.write_text(damage(victim.read_text()))
     with pytest.raises(JepaError, match=str(victim)):
@@ -214,17 +318,21 @@ def test_a_table_without_results_is_printed(tmp_path):
 
 
 def test_a_table_measures_nothing_beyond_what_it_needs(grid, measured, tmp_path):
-    evals = [list(pair) for pair in synthetic_qantara.DISPATCHES]
-    grids = {"all": {"recipes": list(synthetic_qantara.RECIPES), "seeds": 3, "evals": evals}}
-    config = {"qantara": {"envs": ["two_room"], "grids": grids}}
+    grids = {
+        recipe: {"recipes": [recipe], "seeds": 3, "evals": list(map(list, synthetic_qantara.evals_of(recipe)))}
+        for recipe in qantara_grid.RECIPES
+    }
+    environments = {env: {} for env in qantara_grid.ENVS}
+    config = {"qantara": {"environments": environments, "grids": grids, "goal_shuffle": {"envs": ["push_t"]}}}
     for table in TABLES:
         needed = set(contents.needs(table, config, "qantara"))
 
         def cell(f):
             if f.parent.name == "floors":
                 return ("floors", f.stem)
-            kind = ("dense",) if f.stem == "dense" else ("evals",)
-            return (*kind, *f.parts[-4:-2]) if f.stem == "dense" else (*kind, *f.parts[-4:-2], f.stem)
+            if f.stem in ("dense", "goal-shuffle"):
+                return (f.stem.replace("-", "_"), *f.parts[-4:-2])
+            return ("evals", *f.parts[-4:-2], f.stem)
 
         files = {"tags": grid["tags"], "results": [f for f in grid["results"] if cell(f) in needed]}
         assert len(files["results"]) > 0
@@ -237,7 +345,7 @@ def test_markdown_is_rectangular(folder, table):
     for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.M):
         assert len({line.count("|") for line in block.splitlines()}) == 1
     assert "nan" not in text.lower() and "None" not in text
-    assert "Scale smoke" in text and "3 training seeds" in text and "data: same" in text
+    assert "Scale smoke" in text and "3 training seeds" in text and "same = " in text
 
 
 @pytest.mark.parametrize("table", TABLES)

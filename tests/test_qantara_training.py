@@ -17,6 +17,9 @@ from safetensors.torch import load_file
 from jepa.data.episodes import Episodes
 from jepa.data.generate_two_room import generate
 from jepa.errors import JepaError
+from jepa.evaluation.dense import measure
+from jepa.models.sigreg import collapsed_value
+from jepa.planning.control import act
 from jepa.training.loop import collapse_watch, cosine_rate, fit
 from jepa.training.qantara import batch_source, build, load, train
 
@@ -174,13 +177,15 @@ def test_divergence_names_the_step_the_batch_and_the_likely_cause(dataset, tmp_p
 
 def test_a_collapsed_encoder_stops_training(dataset, tmp_path):
     """Three rows in a row near SIGReg's value at a point, here and in a real run that nothing keeps apart."""
-    watch = collapse_watch(64)
+    watch = collapse_watch("sigreg", collapsed_value(64))
     watch({"step": 100, "sigreg": 25.0})
     watch({"step": 200, "sigreg": 25.7})
     watch({"step": 300, "sigreg": 12.0})
     watch({"step": 400, "sigreg": 25.7})
     watch({"step": 500, "sigreg": 25.7})
-    with pytest.raises(JepaError, match="the latents collapsed: SIGReg is 25.70 at step 600"):
+    with pytest.raises(
+        JepaError, match="the latents collapsed: sigreg is 25.70 at step 600, where a single point has 25.7"
+    ):
         watch({"step": 600, "sigreg": 25.7})
     alone = recipe(loss={"lambda_sig": 0.0}, training={"steps": 600})
     with pytest.raises(JepaError, match="the latents collapsed"):
@@ -217,8 +222,45 @@ def test_the_gradient_is_clipped(tmp_path):
 def test_the_wrong_dataset_and_an_unknown_kind_are_refused(dataset, tmp_path):
     with pytest.raises(JepaError, match="holds episodes of two_room, not of cube"):
         train(dataset, "cube", recipe(), 0, tmp_path, progress=False)
-    with pytest.raises(JepaError, match="model kind 'pldm' is unknown; choose one of qantara, lewm"):
-        train(dataset, "two_room", recipe(kind="pldm"), 0, tmp_path, progress=False)
+    with pytest.raises(JepaError, match="model kind 'dreamer' is unknown; choose one of qantara, lewm, pldm"):
+        train(dataset, "two_room", recipe(kind="dreamer"), 0, tmp_path, progress=False)
+
+
+PLDM_LOSS = {"lambda_var": 18.0, "lambda_var_time": 0.7, "lambda_cov": 12.0, "lambda_sim": 0.2, "lambda_inverse": 1.0}
+BASELINES = {
+    "lewm": {},
+    "pldm": {"loss": PLDM_LOSS},
+    "gcbc": {"predictor": {"T": 5}},
+    "dino_wm": {"encoder": {"kind": "random", "depth": 3, "seed": 0}},
+}
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_every_baseline_trains_is_kept_and_answers_its_dispatch(dataset, tmp_path, kind):
+    settings = recipe(kind=kind, training={"steps": 100}, **BASELINES[kind])
+    facts = train(dataset, "two_room", settings, 0, tmp_path, progress=False)
+    model, config = load(tmp_path)
+    assert facts["parameters"] == config["parameters"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    alarm = model.alarm(8)
+    assert set(facts["collapsed"]) == ({alarm[0]} if alarm else set()) <= set(pd.read_csv(tmp_path / "history.csv"))
+    episodes = Episodes.open(dataset)
+    (dispatch,) = model.dispatches
+    frame, goal = episodes.batch([0], 5, 5, 16)[0][0, [0, 5]]
+    action = act(model, dispatch, frame, goal, k=1, candidates=8, elites=2, iterations=2)
+    assert action.shape == (5, 2) and np.isfinite(action).all()
+    errors = measure(model, episodes, episodes.split(0.1, 0)[1], seed=0, windows=16)
+    asked = (
+        {"gcbc_error"} if kind == "gcbc" else {"forward_error", "copy_error", "forward_over_copy", "open_loop_error"}
+    )
+    assert {name for name, value in errors.items() if value is not None} == asked | {
+        "participation_ratio", "parameters",
+    }  # fmt: skip
+
+
+def test_pldm_without_its_variance_collapses_and_says_so(dataset, tmp_path):
+    free = PLDM_LOSS | {"lambda_var": 0.0, "lambda_var_time": 0.0, "lambda_sim": 10.0, "lambda_inverse": 0.0}
+    with pytest.raises(JepaError, match="the latents collapsed: var is 0.9"):
+        train(dataset, "two_room", recipe(kind="pldm", loss=free, training={"steps": 600}), 0, tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -39,9 +39,20 @@ def test_every_point_maze_has_its_two_files_at_both_sources(name):
         )
 
 
-def test_only_the_one_published_checksum_is_claimed():
+def test_only_known_checksums_are_claimed():
     known = {file.name: file.trust for entry in registry.load().values() for file in entry.files if file.sha256}
-    assert known == {"pointmaze-large-stitch-v0.npz": "published"}
+    assert known == {
+        "pointmaze-large-stitch-v0.npz": "published",
+        "pusht.zip": "published",
+        "pusht_cchi_v7_lowdim.npz": "bytes",
+        "dinov2_vits14_pretrain.pth": "published",
+    }
+
+
+def test_a_file_that_only_a_mirror_has_has_no_address():
+    official, lowdim = registry.entry("pusht_human").files
+    assert official.urls == ("https://diffusion-policy.cs.columbia.edu/data/training/pusht.zip",)
+    assert lowdim.urls == ()
 
 
 def test_an_unknown_dataset_is_answered_with_the_known_ones():

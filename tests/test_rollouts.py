@@ -1,13 +1,15 @@
-"""Evaluation files of models whose behaviour is known, on the plane and in Two-Room."""
+"""Evaluation files of models whose behaviour is known, on the plane."""
 
 import copy
 
+import numpy as np
 import pytest
 
 from jepa.data import manifest
+from jepa.envs import registry
 from jepa.errors import JepaError
-from jepa.evaluation.rollouts import evaluate
-from linear_world import LinearModel, demonstrations, plane  # noqa: F401
+from jepa.evaluation.rollouts import drawing, evaluate
+from linear_world import LinearModel, Plane, demonstrations, picture, plane  # noqa: F401
 
 SETTINGS = {"eval_seeds": 1, "candidates": 32, "elites": 4, "iterations": 4, "horizon": 5}
 
@@ -46,6 +48,7 @@ def test_every_dispatch_of_an_exact_model_follows_the_demonstrations(episodes, p
         assert [episode["pair"] for episode in result["episodes"]] == list(range(12))
         assert all(5 < episode["steps"] <= 50 for episode in result["episodes"])
         assert result["latency_ms"] > 0 and result["batch_latency_ms"] > 0 and result["protocol"] == "repaired"
+        assert result["variants"] == {}
 
 
 @pytest.mark.parametrize("dispatch, k", [("cem", 2), ("bc", 2)])
@@ -76,3 +79,54 @@ def test_solved_starts_are_counted_apart(episodes):
 def test_an_edited_manifest_is_refused(episodes, pairs):
     with pytest.raises(JepaError, match="does not fit its hash"):
         evaluate(LinearModel(), episodes, pairs | {"budget": 500}, "bc", 1, SETTINGS, seed=0)
+
+
+def test_other_criteria_are_reported_beside_success(episodes, pairs, monkeypatch):
+    variants = {
+        "anywhere": lambda state, goal: np.ones(len(state), dtype=bool),
+        "near": lambda state, goal: np.linalg.norm(state - goal, axis=1) < 40,
+    }
+    monkeypatch.setattr(registry.module("plane"), "VARIANTS", variants, raising=False)
+    result = evaluate(LinearModel(), episodes, pairs, "bc", 2, SETTINGS | {"eval_seeds": 2}, seed=0)
+    assert result["variants"]["anywhere"] == {"sr": 1.0, "sr_unsolved": None}  # no start lacks it
+    assert result["variants"]["near"]["sr"] >= result["sr"] and set(result["variants"]) == set(variants)
+
+
+@pytest.mark.parametrize("env", registry.ENVIRONMENTS)
+def test_an_environment_states_its_other_criteria_in_its_module(env):
+    """Where they are looked for; stated elsewhere they would be left out without a word."""
+    found = registry.module(env)
+    variants = getattr(found, "VARIANTS", {})
+    assert getattr(found.Simulator, "VARIANTS", variants) == variants and all(map(callable, variants.values()))
+
+
+def test_pairs_of_another_protocol_than_the_training_are_refused(episodes):
+    released = manifest.make(episodes, range(20), 6, protocol="released")
+    with pytest.raises(JepaError, match="trained under the protocol repaired, but the evaluation pairs are released"):
+        evaluate(LinearModel(), episodes, released, "bc", 1, SETTINGS, seed=0)
+    model = LinearModel()
+    model.settings = model.settings | {"data": model.settings["data"] | {"protocol": "released"}}
+    assert evaluate(model, episodes, released, "bc", 1, SETTINGS, seed=0)["protocol"] == "released"
+    with pytest.raises(JepaError, match="trained under the protocol released"):
+        evaluate(model, episodes, manifest.make(episodes, range(10), 6), "bc", 1, SETTINGS, seed=0)
+
+
+def test_equal_states_are_drawn_once(monkeypatch):
+    drawn = []
+    render = registry.module("plane").render
+    monkeypatch.setattr(
+        registry.module("plane"), "render", lambda states, size: drawn.append(states) or render(states, size)
+    )
+    states = np.array([[3, 1], [0, 2], [3, 1]], np.float32)
+    frames = drawing("plane", 8)(states, np.arange(3))
+    assert np.array_equal(frames, picture(states, 8)) and [len(part) for part in drawn] == [2]
+
+
+def test_one_simulator_drives_all_episodes_and_draws_none_of_them(episodes, pairs, monkeypatch):
+    """A second simulator might open a second renderer."""
+    made = []
+    init = Plane.__init__
+    monkeypatch.setattr(Plane, "__init__", lambda self, n: made.append(n) or init(self, n))
+    monkeypatch.setattr(Plane, "frames", None)
+    evaluate(LinearModel(), episodes, pairs, "bc", 1, SETTINGS | {"eval_seeds": 3}, seed=0)
+    assert made == [36]

@@ -17,18 +17,21 @@ QANTARA_PATTERNS = {
     "evals": "results/{scale}/evals/qantara/{recipe}/{env}/seed{seed}/{name}.json",
     "dense": "results/{scale}/evals/qantara/{recipe}/{env}/seed{seed}/dense.json",
     "floors": "results/{scale}/evals/qantara/floors/{env}.json",
+    "goal_shuffle": "results/{scale}/evals/qantara/{recipe}/{env}/seed0/goal-shuffle.json",
     "draws": "results/{scale}/evals/qantara/draws.npz",
     "rollouts": "results/{scale}/evals/qantara/default/{env}/seed0/rollouts.npz",
 }
+QANTARA_EVAL = re.compile(r"/seed\d+/((cem|bc|video-inverse|gcbc)-k[1-9]\d*|dense|goal-shuffle|rollouts)\.")
 
 
 def qantara_paths(scale, cell, seeds):
     """Paths of one Qantara cell, one for each training seed where it has any.
 
-    cell: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("floors", env), ("draws",) or ("rollouts", env).
+    cell: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("goal_shuffle", recipe, env), ("floors", env),
+    ("draws",) or ("rollouts", env).
     """
     kind, *rest = cell
-    names = ("recipe", "env", "name") if kind in ("evals", "dense") else ("env",)
+    names = ("recipe", "env", "name") if kind in ("evals", "dense", "goal_shuffle") else ("env",)
     known = dict(zip(names, rest, strict=False))
     pattern = QANTARA_PATTERNS[kind]
     every = range(seeds) if "{seed}" in pattern else (0,)
@@ -83,11 +86,11 @@ def check_target(path, config):
         return
     if parts[3] == "qantara" and parts[4] != "floors":
         _check_part(path, "recipe", parts[4], config["qantara"]["recipes"])
-        _check_part(path, "environment", parts[5], config["qantara"]["envs"])
-        if parts[2] == "evals" and not re.search(r"/seed\d+/((cem|bc|video-inverse)-k[1-9]\d*|dense|rollouts)\.", path):
+        _check_part(path, "environment", parts[5], config["qantara"]["environments"])
+        if parts[2] == "evals" and not re.search(QANTARA_EVAL, path):
             raise JepaError(
-                f"target {path!r} must end like seed0/cem-k4.json; dispatches are cem, bc and video-inverse, k is 1 or "
-                "more, and there is dense.json."
+                f"target {path!r} must end like seed0/cem-k4.json; dispatches are cem, bc, video-inverse and gcbc, k "
+                "is 1 or more, and there are dense.json and goal-shuffle.json."
             )
     if parts[3] != "mop":
         return

@@ -71,14 +71,22 @@ def _check_names(config):
             raise JepaError(
                 f"config key `{key}` has the entry {name!r}, which is the name of a control; choose another."
             )
-    evaluation = config["qantara"]["evaluation"]
-    if evaluation["elites"] > evaluation["candidates"]:
-        raise JepaError(
-            f"config key `qantara.evaluation.elites` is {evaluation['elites']}; it must be at most "
-            f"`qantara.evaluation.candidates`, which is {evaluation['candidates']}."
-        )
+    environments = config["qantara"]["environments"]
+    for env in environments:
+        evaluation = evaluation_settings(config, "cem", env)
+        if evaluation["elites"] > evaluation["candidates"]:
+            raise JepaError(
+                f"config key `qantara.evaluation.elites` is {evaluation['elites']}; it must be at most "
+                f"`qantara.evaluation.candidates`, which is {evaluation['candidates']} on {env}."
+            )
+        skip, stride = config["qantara"]["base"]["data"]["frame_skip"], environments[env].get("stride", 1)
+        if skip % stride:
+            raise JepaError(
+                f"config key `qantara.environments.{env}.stride` is {stride}; it must divide "
+                f"`qantara.base.data.frame_skip`, which is {skip}."
+            )
     for recipe in config["qantara"]["recipes"]:
-        predictor = recipe_settings(config, recipe)["predictor"]
+        predictor = recipe_settings(config, recipe, "two_room")["predictor"]
         if predictor["residual"] and not predictor["bridge"]:
             raise JepaError(
                 f"config key `qantara.recipes.{recipe}.predictor` has bridge: false with residual: true; the residual "
@@ -115,23 +123,66 @@ def arm_settings(config, arm):
     return {"model": model, "predictor": predictor, "training": training}
 
 
-def recipe_settings(config, recipe):
-    """Everything that a Qantara model of one recipe depends on: `base` with the recipe's difference put over it."""
+def recipe_settings(config, recipe, env):
+    """Everything that a Qantara model of one recipe on one environment depends on.
+
+    That is `base`, with the environment's difference put over it, then the recipe's.
+    """
     qantara = config["qantara"]
     if recipe not in qantara["recipes"]:
         raise JepaError(f"recipe {recipe!r} is unknown; allowed are {', '.join(qantara['recipes'])}.")
-    return merge(qantara["base"], qantara["recipes"][recipe])
+    settings = merge(merge(qantara["base"], _environment(config, env)["base"]), qantara["recipes"][recipe])
+    settings["data"]["protocol"] = qantara["protocol"]
+    return settings
 
 
-def evaluation_settings(config, dispatch):
+def evaluation_settings(config, dispatch, env):
     """What an evaluation depends on beside its checkpoint: {eval_seeds}, and for `cem` the planner's sizes.
 
     dispatch: `cem`, or one that does not plan (`bc`, `video-inverse`, the floors), which is repeated more often.
     """
-    evaluation = config["qantara"]["evaluation"]
+    evaluation = merge(config["qantara"]["evaluation"], _environment(config, env)["evaluation"])
     if dispatch != "cem":
         return {"eval_seeds": evaluation["eval_seeds_cheap"]}
     return {key: evaluation[key] for key in ("eval_seeds", "candidates", "elites", "iterations", "horizon")}
+
+
+def pair_settings(config, env):
+    """What the frozen evaluation pairs depend on: {pairs, offset, budget, holdout, split_seed, protocol}."""
+    evaluation = merge(config["qantara"]["evaluation"], _environment(config, env)["evaluation"])
+    return {key: evaluation[key] for key in ("pairs", "offset", "budget")} | split_settings(config)
+
+
+def split_settings(config):
+    """How training is kept apart from evaluation: {holdout, split_seed, protocol}."""
+    data = config["qantara"]["base"]["data"]
+    return {"holdout": data["holdout"], "split_seed": data["split_seed"], "protocol": config["qantara"]["protocol"]}
+
+
+def episode_settings(config, env):
+    """What the episodes of an environment depend on: {episodes, seed, source, file, generator}."""
+    environment = _environment(config, env)
+    return {
+        "episodes": environment["episodes"],
+        "seed": config["data"]["seed"],
+        "source": source_of(config, env),
+        "file": config["data"]["files"].get(env),
+        "generator": environment["generator"],
+    }
+
+
+def frame_settings(config, env):
+    """What the stored frames of an environment depend on: {stride, quality}; quality is that of evaluation, too."""
+    environment = config["qantara"]["environments"][env]
+    return {"stride": environment["stride"], "quality": environment.get("quality")}
+
+
+def _environment(config, env):
+    """The entry of an environment in config.yaml, with what it leaves out."""
+    environments = config["qantara"]["environments"]
+    if env not in environments:
+        raise JepaError(f"environment {env!r} is unknown; allowed are {', '.join(environments)}.")
+    return {"base": {}, "evaluation": {}, "generator": {}} | environments[env]
 
 
 def source_of(config, dataset):

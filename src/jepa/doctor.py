@@ -2,28 +2,15 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 
+from jepa.envs import gl
+
 # Gigabytes that a scale needs: memory, and disk for data and results.
 NEEDS_GB = {"smoke": (2, 1), "laptop": (6, 3), "paper": (8, 5)}
-PROBE = "import mujoco; r = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8); r.render()"
-
-
-def probe_gl():
-    """The first GL backend that renders ("egl" or "osmesa"), or None. Each is tried in a process of its own."""
-    for backend in ("egl", "osmesa"):
-        environment = os.environ | {"MUJOCO_GL": backend}
-        try:
-            done = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, timeout=60)
-        except subprocess.TimeoutExpired:
-            continue
-        if done.returncode == 0:
-            return backend
-    return None
 
 
 def checks(config):
@@ -41,9 +28,9 @@ def checks(config):
         )
     except ImportError as error:
         yield "torch", False, f"cannot be imported ({error}): run make setup"
-    backend = probe_gl()
-    missing = "no backend renders: install libegl1 or libosmesa6; the point mazes need no rendering"
-    yield "gl", True if backend else None, f"{backend} renders" if backend else missing
+    backend = gl.probe()
+    missing = "no backend renders: install libegl1 or libosmesa6 for Cube and Reacher; the other parts need none"
+    yield "gl", True if backend else None, f"{backend} renders (for Cube and Reacher)" if backend else missing
     memory_gb, disk_gb = NEEDS_GB[config["scale"]]
     available = psutil.virtual_memory().available / 2**30
     yield (

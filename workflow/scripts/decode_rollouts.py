@@ -18,11 +18,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--episodes", required=True, type=Path)
+    parser.add_argument("--frames", type=Path, help="their frames, where they are not drawn on the fly")
     parser.add_argument("--settings", required=True, type=json.loads, help="JSON: steps of the decoder")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()
-    record, episodes = Record(__file__), Episodes.open(a.episodes)
+    record, episodes = Record(__file__), Episodes.open(a.episodes, a.frames)
     model, _ = load(a.model.parent)
     result = decoded_rollouts(model, episodes, steps=a.settings["steps"])
     with atomic_path(a.out) as temporary:

@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--dispatch", required=True, choices=["cem", "bc", "video-inverse"])
+    parser.add_argument("--dispatch", required=True)
     parser.add_argument("--k", required=True, type=int, help="denoising steps")
     parser.add_argument("--settings", required=True, type=json.loads, help="JSON: eval_seeds and the planner's sizes")
     parser.add_argument("--out", required=True, type=Path)

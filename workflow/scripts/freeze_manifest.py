@@ -1,4 +1,4 @@
-"""Freeze the (start, goal) pairs, from held-out episodes, on which every method is evaluated."""
+"""Freeze the (start, goal) pairs on which every method is evaluated."""
 
 import argparse
 import json
@@ -13,13 +13,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", required=True, type=Path)
     parser.add_argument(
-        "--settings", required=True, type=json.loads, help="JSON: pairs, offset, budget, holdout, split_seed"
+        "--settings", required=True, type=json.loads, help="JSON: pairs, offset, budget, holdout, split_seed, protocol"
     )
     parser.add_argument("--out", required=True, type=Path)
     arguments = parser.parse_args()
     settings, episodes = arguments.settings, Episodes.open(arguments.episodes)
-    _, held_out = episodes.split(settings["holdout"], settings["split_seed"])
-    pairs = manifest.make(episodes, held_out, settings["pairs"], settings["offset"], budget=settings["budget"])
+    protocol = settings["protocol"]
+    _, chosen = episodes.split(settings["holdout"], settings["split_seed"], protocol)
+    offset, budget = settings["offset"], settings["budget"]
+    pairs = manifest.make(episodes, chosen, settings["pairs"], offset, budget=budget, protocol=protocol)
     manifest.write(arguments.out, pairs)
 
 

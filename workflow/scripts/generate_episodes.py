@@ -1,36 +1,71 @@
-"""Generate the demonstrations of one environment: states and actions; frames are rendered when they are used."""
+"""Make the demonstrations of one environment: states and actions; frames are rendered afterwards.
+
+An official file that the configuration names is converted; otherwise the environment's generator runs.
+"""
 
 import argparse
 import json
 from pathlib import Path
 
-from jepa.data import generate_two_room
 from jepa.errors import JepaError, run
 from jepa.files import file_hash
 from jepa.provenance import Record
-
-GENERATORS = {"two_room": generate_two_room.generate}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--env", required=True)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: episodes, seed")
+    parser.add_argument(
+        "--settings", required=True, type=json.loads, help="JSON: episodes, seed, source, file, generator's options"
+    )
+    parser.add_argument("--expert", type=Path, help="model.safetensors of a trained demonstrator")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
-    arguments = parser.parse_args()
-    if arguments.env not in GENERATORS:
-        raise JepaError(f"environment {arguments.env!r} has no generator; there are {', '.join(GENERATORS)}.")
-    record, settings = Record(__file__), arguments.settings
-    facts = GENERATORS[arguments.env](arguments.out, settings["seed"], settings["episodes"])
+    a = parser.parse_args()
+    record, settings = Record(__file__), a.settings
+    if settings["file"]:
+        facts = convert(a.env, Path(settings["file"]), a.out)
+    else:
+        options = dict(settings["generator"])
+        if a.env == "push_t":
+            options["source"] = settings["source"]
+        if a.expert:
+            options["policy"] = a.expert.parent
+        facts = generator_of(a.env)(a.out, settings["seed"], settings["episodes"], **options)
     written = {
-        "dataset": arguments.env,
-        "source": "generate",
-        "tag": "kind",
-        "sha256": {arguments.out.name: file_hash(arguments.out)},
+        "dataset": a.env,
+        "source": facts.pop("source", "generate"),
+        "tag": facts.pop("tag", "kind"),
+        "sha256": {a.out.name: file_hash(a.out)},
         "facts": facts,
     }
-    record.write(arguments.provenance, inputs=[], settings=settings, seed=settings["seed"], **written)
+    record.write(a.provenance, inputs=[], settings=settings, seed=settings["seed"], **written)
+
+
+def generator_of(env):
+    """The generator of an environment; only its simulator's library is imported."""
+    if env == "two_room":
+        from jepa.data.generate_two_room import generate
+    elif env == "push_t":
+        from jepa.data.generate_push_t import generate
+    elif env == "cube":
+        from jepa.data.generate_cube import generate
+    elif env == "reacher":
+        from jepa.data.generate_reacher import generate
+    else:
+        raise JepaError(f"environment {env!r} has no generator; there are push_t, two_room, cube and reacher.")
+    return generate
+
+
+def convert(env, path, out):
+    """Read an official file. Only Push-T's are known."""
+    if env != "push_t":
+        raise JepaError(
+            f"config key `data.files` names a file for {env}, but only push_t has a reader of official files."
+        )
+    from jepa.data.push_t_files import convert
+
+    return convert(path, out)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,16 @@ def main():
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--history", required=True, type=Path)
     parser.add_argument("--episodes", required=True, type=Path)
+    parser.add_argument("--frames", type=Path, help="their frames, where they are not drawn on the fly")
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()
-    record, episodes = Record(__file__), Episodes.open(a.episodes)
+    record, episodes = Record(__file__), Episodes.open(a.episodes, a.frames)
     model, config = load(a.model.parent)
     split = config["settings"]["data"]
-    _, held_out = episodes.split(split["holdout"], split["split_seed"])
+    _, held_out = episodes.split(split["holdout"], split["split_seed"], split.get("protocol", "repaired"))
     last = pd.read_csv(a.history).iloc[-1]
     final = {f"final_{name}_loss": float(last[name]) if name in last else None for name in ("bridge", "flow")}
     name = {"recipe": a.recipe, "env": episodes.env, "seed": a.seed}

@@ -21,8 +21,8 @@ def main():
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()
     record, episodes, settings = Record(__file__), Episodes.open(a.episodes), a.settings
-    training, _ = episodes.split(settings["holdout"], settings["split_seed"])
     pairs = manifest.read(a.manifest, episodes)
+    training, _ = episodes.split(settings["holdout"], settings["split_seed"], pairs["protocol"])
     write_json(a.out, floors.measure(episodes, pairs, training, settings["eval_seeds"]))
     record.write(a.provenance, inputs=[a.episodes, a.manifest], settings=settings)
 

@@ -1,4 +1,4 @@
-"""Episodes of an environment: states and actions in one HDF5 file; frames are rendered when they are needed.
+"""Episodes of an environment: states and actions in one HDF5 file; frames are rendered apart, or when they are needed.
 
     row       0    1    2    3  |  4    5          ep_len     [4, 2]
     state     s0   s1   s2   s3 |  s0   s1         ep_offset  [0, 4]
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
+from jepa.data.frames import Frames
 from jepa.envs.registry import render_states
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.random import rng_of
 
+PROTOCOLS = ("repaired", "released")
 COLUMNS = ("state", "action", "ep_len", "ep_offset", "target")
 EXPORT_CHUNK = 256  # frames rendered and written together
 
@@ -27,7 +29,8 @@ class Episodes:
     """E episodes of N rows in all.
 
     states: (N, ds) float32. actions: (N, da) float32, NaN in the last row of each episode. ep_len, ep_offset: (E,)
-    int64. target: (E, ds) float32, where the demonstrator was going. env: name of the environment.
+    int64. target: (E, ds) float32, where the demonstrator was going. env: name of the environment. frames: Frames of
+    the rows that windows may use, or None where they are rendered from the states.
     """
 
     states: np.ndarray
@@ -36,10 +39,14 @@ class Episodes:
     ep_offset: np.ndarray
     target: np.ndarray
     env: str
+    frames: Frames | None = None
 
     @classmethod
-    def open(cls, path):
-        """Read and check what `write` wrote. Raises JepaError when the file is missing, damaged or inconsistent."""
+    def open(cls, path, frames=None):
+        """Read and check what `write` wrote, and its frames where a file of them is given (see jepa.data.frames).
+
+        Raises JepaError when a file is missing, damaged or inconsistent.
+        """
         try:
             with h5py.File(path, "r") as file:
                 columns = [file[name][:] for name in COLUMNS]
@@ -49,25 +56,33 @@ class Episodes:
         except (OSError, KeyError) as error:
             raise JepaError(f"{path} is no file of episodes ({error}); delete it and generate it again.") from None
         _check(path, *columns)
-        return cls(*columns, env)
+        return cls(*columns, env, None if frames is None else Frames.open(frames, len(columns[0])))
 
-    def split(self, holdout=0.1, seed=0):
-        """Training and held-out episodes, disjoint, sorted: two int arrays. The same seed gives the same split."""
-        count = len(self.ep_len)
-        held = max(1, round(holdout * count))
-        if not 0 < holdout < 1 or held >= count:
-            raise JepaError(f"Cannot hold out {holdout:g} of {count} episodes; both parts need at least one.")
-        order = rng_of("split", self.env, seed).permutation(count)
-        return np.sort(order[held:]), np.sort(order[:held])
+    def split(self, holdout=0.1, seed=0, protocol="repaired"):
+        """Episodes for training and episodes for evaluation, sorted: two int arrays. A seed gives one split.
+
+        repaired: disjoint, `holdout` of the episodes are for evaluation. released: all episodes, twice; LeWM's
+        evaluation pairs come from its training file, and `clip_split` holds out windows. Raises JepaError for another
+        protocol and when a part would be empty.
+        """
+        if protocol not in PROTOCOLS:
+            raise JepaError(f"protocol {protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}.")
+        if protocol == "released":
+            return (np.arange(len(self.ep_len)),) * 2
+        return _two_parts(len(self.ep_len), holdout, rng_of("split", self.env, seed), "episodes")
 
     def windows(self, episode_ids, T=4, frame_skip=5):
         """Start rows of every window of T * frame_skip + 1 rows inside one of the episodes, (M,) int64.
 
-        Raises JepaError when no episode is long enough.
+        Where frames are stored, only windows whose frames are all among them count. Raises JepaError for no window.
         """
         starts = self._starts(np.asarray(episode_ids), T * frame_skip)[1]
         if not len(starts):
             raise JepaError(f"No episode has the {T * frame_skip + 1} rows of a window; generate longer episodes.")
+        if self.frames is not None:
+            starts = starts[self.frames.covers(_shown(starts, T, frame_skip))]
+            if not len(starts):
+                raise JepaError(f"No window has all its frames; its stride must divide the frame skip, {frame_skip}.")
         return starts
 
     def pairs(self, episode_ids, offset):
@@ -79,13 +94,13 @@ class Episodes:
         """The windows that begin at `starts`: (B,) int.
 
         Returns frames: (B, T+1, 3, size, size) uint8, actions: (B, T, frame_skip * da) float32, raw, NaN as 0, and
-        states: (B, T+1, ds) float32.
+        states: (B, T+1, ds) float32. Raises JepaError where frames are stored in another size.
         """
         starts = np.asarray(starts)
-        states = self.states[starts[:, None] + frame_skip * np.arange(T + 1)]
-        frames = render_states(self.env, states.reshape(-1, states.shape[-1]), size)
+        rows = _shown(starts, T, frame_skip)
+        states = self.states[rows]
         actions = np.nan_to_num(self.actions[starts[:, None] + np.arange(T * frame_skip)])
-        return frames.reshape(*states.shape[:2], *frames.shape[1:]), actions.reshape(len(starts), T, -1), states
+        return self._frames_of(rows, size), actions.reshape(len(starts), T, -1), states
 
     def action_stats(self, episode_ids):
         """Mean and standard deviation of the raw actions of the episodes: (da,) and (da,) float32."""
@@ -97,12 +112,47 @@ class Episodes:
             raise JepaError("The chosen episodes hold no action, so actions cannot be normalised; choose others.")
         return actions.mean(0).astype(np.float32), actions.std(0).astype(np.float32)
 
+    def _frames_of(self, rows, size):
+        """Frames of rows (B, F), stored or rendered: (B, F, 3, size, size) uint8."""
+        if self.frames is None:
+            frames = render_states(self.env, self.states[rows].reshape(-1, self.states.shape[-1]), size)
+            return frames.reshape(*rows.shape, *frames.shape[1:])
+        if self.frames.size != size:
+            raise JepaError(f"The stored frames have {self.frames.size} pixels a side, not {size}; render them again.")
+        return self.frames.of(rows)
+
     def _starts(self, episode_ids, span):
         """Episode and start row of every run of span + 1 rows: two (M,) int64 arrays."""
         count = np.maximum(self.ep_len[episode_ids] - span, 0)
         episode = np.repeat(episode_ids, count)
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         return episode, self.ep_offset[episode] + within
+
+
+def clip_split(starts, data):
+    """What training and what diagnostics use of the windows (M,) of their episodes: two sorted int arrays.
+
+    data: {"holdout", "split_seed", "protocol"} of a recipe. repaired: all of them, twice, because the episodes are
+    split already. released: `holdout` of the windows at random, which overlap those of training, are held out (LeWM).
+    """
+    if data.get("protocol", "repaired") == "repaired":
+        return starts, starts
+    parts = _two_parts(len(starts), data["holdout"], rng_of("clips", data["split_seed"]), "windows")
+    return tuple(np.asarray(starts)[part] for part in parts)
+
+
+def _two_parts(count, holdout, rng, things):
+    """Indices of what is kept and of what is held out, sorted. Raises JepaError when either is empty."""
+    held = max(1, round(holdout * count))
+    if not 0 < holdout < 1 or held >= count:
+        raise JepaError(f"Cannot hold out {holdout:g} of {count} {things}; both parts need at least one.")
+    order = rng.permutation(count)
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _shown(starts, T, frame_skip):
+    """Rows whose frames the windows at starts (B,) show: (B, T+1)."""
+    return starts[:, None] + frame_skip * np.arange(T + 1)
 
 
 def write(path, *, states, actions, ep_len, target, env, seed, generator):

@@ -1,7 +1,8 @@
 """The frozen evaluation manifest: the (start, goal) pairs on which every method is evaluated.
 
-A pair is a row of a held-out episode and the row `offset` steps later. The manifest carries a hash of all that it says
-and a digest of the states that it names, so that neither an edit nor another dataset goes unnoticed.
+A pair is a row of an episode and the row `offset` steps later. The protocol says of which episodes: of those that are
+held out (`repaired`), or of all (`released`, LeWM's). The manifest carries a hash of all that it says and a digest of
+the states that it names, so that neither an edit nor another dataset goes unnoticed.
 """
 
 import hashlib
@@ -13,25 +14,26 @@ from jepa.errors import JepaError
 from jepa.files import read_json, write_json
 from jepa.random import rng_of
 
-KEYS = ("env", "offset", "budget", "pairs", "states")
+KEYS = ("env", "protocol", "offset", "budget", "pairs", "states")
 
 
-def make(episodes, held_out, n_pairs, offset=25, *, budget=50, seed=0):
-    """Draw a manifest: distinct pairs, equally likely, from the held-out episodes.
+def make(episodes, chosen, n_pairs, offset=25, *, budget=50, seed=0, protocol="repaired"):
+    """Draw a manifest: distinct pairs, equally likely, from the chosen episodes.
 
-    episodes: Episodes. held_out: episode ids. offset, budget: raw steps (LeWM: 25 and 50). Returns {"env", "offset",
-    "budget", "pairs": [{"episode", "start_row", "goal_row"}, ...], "states", "hash"}; rows count from the beginning of
-    the dataset. Raises JepaError when the episodes hold fewer pairs.
+    episodes: Episodes. chosen: ids of the episodes that `Episodes.split` gives evaluation under the protocol. offset,
+    budget: raw steps (LeWM: 25 and 50). Returns {"env", "protocol", "offset", "budget", "pairs": [{"episode",
+    "start_row", "goal_row"}, ...], "states", "hash"}; rows count from the beginning of the dataset. Raises JepaError
+    when the episodes hold fewer pairs.
     """
-    candidates = episodes.pairs(held_out, offset)
+    candidates = episodes.pairs(chosen, offset)
     if not 1 <= n_pairs <= len(candidates):
         raise JepaError(
-            f"Cannot draw {n_pairs} evaluation pairs: the {len(held_out)} held-out episodes hold {len(candidates)} "
+            f"Cannot draw {n_pairs} evaluation pairs: the {len(chosen)} episodes hold {len(candidates)} "
             f"pairs {offset} steps apart; ask for fewer or generate more episodes."
         )
-    chosen = rng_of("manifest", episodes.env, offset, seed).choice(len(candidates), size=n_pairs, replace=False)
-    pairs = [dict(zip(("episode", "start_row", "goal_row"), row, strict=True)) for row in candidates[chosen].tolist()]
-    manifest = {"env": episodes.env, "offset": offset, "budget": budget, "pairs": pairs}
+    drawn = rng_of("manifest", episodes.env, offset, seed).choice(len(candidates), size=n_pairs, replace=False)
+    pairs = [dict(zip(("episode", "start_row", "goal_row"), row, strict=True)) for row in candidates[drawn].tolist()]
+    manifest = {"env": episodes.env, "protocol": protocol, "offset": offset, "budget": budget, "pairs": pairs}
     manifest["states"] = _digest(episodes, pairs)
     manifest["hash"] = _hash(manifest)
     return manifest

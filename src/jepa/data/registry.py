@@ -13,12 +13,15 @@ REGISTRY = Path(__file__).with_name("registry.yaml")
 TRUST = ("bytes", "published", "single", "tofu")
 _HUB = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)")
 _ENTRY_KEYS = {"urls", "files", "licence", "notes"}
-_FILE_KEYS = {"trust", "sha256", "md5", "bytes"}
+_FILE_KEYS = {"trust", "sha256", "md5", "bytes", "mirror_only"}
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One official file: its name, its sources in order, what is known about its bytes (None = unknown)."""
+    """One official file: its name, its sources in order, what is known about its bytes (None = unknown).
+
+    A file that is only ever found in a mirror has no sources.
+    """
 
     name: str
     urls: tuple[str, ...]
@@ -97,7 +100,8 @@ def _file(name, facts, urls, where):
         raise JepaError(f"{where}: bytes must be a positive whole number.")
     if (trust == "tofu") != (sha256 is None and md5 is None):
         raise JepaError(f"{where}: trust tofu means that no checksum is known; every other trust needs one.")
-    return RemoteFile(name, tuple(resolve(url.replace("{file}", name)) for url in urls), trust, sha256, md5, size)
+    sources = [] if facts.get("mirror_only") else [resolve(url.replace("{file}", name)) for url in urls]
+    return RemoteFile(name, tuple(sources), trust, sha256, md5, size)
 
 
 def _check_keys(fields, allowed, required, where):

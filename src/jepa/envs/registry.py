@@ -1,22 +1,34 @@
-"""Simulators by the name of their environment."""
+"""Simulators by the name of their environment. A simulator's library is imported when it is first asked for."""
 
-from jepa.envs import two_room
 from jepa.errors import JepaError
 
-ENVIRONMENTS = {"two_room": two_room}
+ENVIRONMENTS = ("push_t", "two_room", "cube", "reacher")
+ON_THE_FLY = (
+    "push_t",
+    "two_room",
+)  # drawn faster than stored frames are read; the others' frames are rendered once and kept
 
 
 def simulator(env_name, n):
     """A batched Simulator of n environments. Raises JepaError, naming the environments, for an unknown name."""
-    return _module(env_name).Simulator(n)
+    return module(env_name).Simulator(n)
 
 
 def render_states(env_name, states, size):
     """Frames of states. states: (N, ds). Returns (N, 3, size, size) uint8. Raises JepaError for an unknown name."""
-    return _module(env_name).render(states, size)
+    return module(env_name).render(states, size)
 
 
-def _module(env_name):
-    if env_name not in ENVIRONMENTS:
+def module(env_name):
+    """The module of an environment: Simulator, render, reached. Raises JepaError for an unknown name."""
+    if env_name == "two_room":
+        from jepa.envs import two_room as found
+    elif env_name == "push_t":
+        from jepa.envs import push_t as found
+    elif env_name == "cube":
+        from jepa.envs import cube as found
+    elif env_name == "reacher":
+        from jepa.envs import reacher as found
+    else:
         raise JepaError(f"There is no environment called {env_name!r}; choose one of {', '.join(ENVIRONMENTS)}.")
-    return ENVIRONMENTS[env_name]
+    return found

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from jepa.data.episodes import clip_split
 from jepa.models.decoder import Decoder, fit_decoder
 from jepa.planning.dispatches import bc, drawer, forward, video_inverse
 from jepa.random import rng_of, seed_of
@@ -20,9 +21,10 @@ def decoded_rollouts(model, episodes, *, steps=600, batch_size=64, windows=1, k=
     Returns {"frames": (windows, 4, BLOCKS + 1, size, size, 3) uint8 in the order of ROWS, "loss": of the decoder}.
     """
     settings, device = model.settings, model.device
-    skip, size = settings["data"]["frame_skip"], settings["encoder"]["size"]
-    split = episodes.split(settings["data"]["holdout"], settings["data"]["split_seed"])
-    training, held_out = (episodes.windows(ids, BLOCKS, skip) for ids in split)
+    data, size = settings["data"], settings["encoder"]["size"]
+    skip = data["frame_skip"]
+    split = episodes.split(data["holdout"], data["split_seed"], data.get("protocol", "repaired"))
+    training, held_out = (clip_split(episodes.windows(ids, BLOCKS, skip), data)[i] for i, ids in enumerate(split))
     rng = rng_of("decoder", episodes.env)
     model.eval()
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from jepa.models.bridge import bridge, noise_bridge
 from jepa.models.prefix import Prefix
-from jepa.models.sigreg import participation_ratio, random_directions, sigreg
+from jepa.models.sigreg import collapsed_value, participation_ratio, random_directions, sigreg
 from jepa.models.vision import Encoder
 
 
@@ -29,13 +29,20 @@ class LatentModel(nn.Module):
     """What every latent world model shares: encoder, action scale, SIGReg, the clean prefix.
 
     settings: a resolved recipe {encoder, predictor, sampling, loss, training, ...}. action_dim: raw x frame skip.
+
+    A kind of model says of itself: make_encoder, a function of settings["encoder"]; dispatches, those it can answer;
+    tokens_a_frame, how many tokens its predictor reads for one latent, which bounds how many it imagines at once.
     """
+
+    make_encoder = Encoder
+    dispatches = ("cem",)
+    tokens_a_frame = 1
 
     def __init__(self, settings, action_dim):
         super().__init__()
         self.settings, self.action_dim = settings, action_dim
-        self.d, self.T = settings["encoder"]["d"], settings["predictor"]["T"]
-        self.encoder = Encoder(settings["encoder"])
+        self.encoder = self.make_encoder(settings["encoder"])
+        self.d, self.T = self.encoder.d, settings["predictor"]["T"]
         self.actions = ActionScale(action_dim)
 
     @property
@@ -60,6 +67,10 @@ class LatentModel(nn.Module):
         with torch.no_grad():
             info = {"sigreg": value.detach(), "participation_ratio": participation_ratio(z.flatten(0, 1))}
         return value, info
+
+    def alarm(self, batch_size):
+        """(column of the history, its value when all latents are one point), or None where nothing can collapse."""
+        return "sigreg", collapsed_value(batch_size)
 
     def after_step(self):
         """Nothing moves beside the optimiser: no EMA (Sec. 2.1)."""

@@ -22,6 +22,7 @@ class Qantara(LatentModel):
     """Block-causal predictor on (action, latent) tokens (Qantara Sec. 2)."""
 
     denoises = True  # latents are refined along tau_z
+    dispatches = ("cem", "bc", "video-inverse")
 
     def __init__(self, settings, action_dim):
         super().__init__(settings, action_dim)

@@ -36,6 +36,9 @@ def random_directions(d, projections, generator):
 def participation_ratio(z):
     """Effective dimension (sum e)^2 / sum e^2 of the covariance spectrum e of z: (N, d). A tensor in [1, d]."""
     with torch.autocast(z.device.type, enabled=False):
-        covariance = torch.cov(z.float().T)
+        z = z.float() - z.float().mean(0)
+        covariance = (z.T @ z if z.shape[0] > z.shape[1] else z @ z.T) / (
+            len(z) - 1
+        )  # the same spectrum, but for zeros
         trace = covariance.diagonal().sum()
         return trace**2 / covariance.square().sum().clamp_min(1e-30)

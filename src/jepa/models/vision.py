@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from jepa.errors import JepaError
+from jepa.models.transformer import dropout
 
 
 class Projector(nn.Sequential):
@@ -39,21 +40,28 @@ class ConvNet(nn.Module):
         return self.layers(x).flatten(1)
 
 
+def attention(q, k, v):
+    """Every token sees every token of its row. q, k, v: (N, L, heads, head_width). Returns the same shape."""
+    return F.scaled_dot_product_attention(*(part.transpose(1, 2) for part in (q, k, v))).transpose(1, 2)
+
+
 class ViTBlock(nn.Module):
-    """A pre-norm transformer block, MLP four times as wide."""
+    """A pre-norm transformer block. By default the heads share the width and the MLP is four times as wide."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width, heads, head_width=None, mlp=None, dropout=0.0):
         super().__init__()
-        self.heads = heads
+        inner, mlp = heads * (head_width or width // heads), mlp or 4 * width
+        self.heads, self.dropout = heads, dropout
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.qkv, self.out = nn.Linear(width, 3 * inner), nn.Linear(inner, width)
+        self.up, self.down = nn.Linear(width, mlp), nn.Linear(mlp, width)
 
-    def forward(self, x):
-        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
-        x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return x + self.down(F.gelu(self.up(self.norm2(x))))
+    def forward(self, x, attend=attention, generator=None):
+        """x: (N, L, width). attend: as `attention`, which it may restrict. generator: of dropout, None for none."""
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        x = x + dropout(self.out(attend(q, k, v).flatten(-2)), self.dropout, generator)
+        h = dropout(F.gelu(self.up(self.norm2(x))), self.dropout, generator)
+        return x + dropout(self.down(h), self.dropout, generator)
 
 
 class ViT(nn.Module):
@@ -94,7 +102,8 @@ class Encoder(nn.Module):
             self.net = ViT(*(settings[name] for name in ("size", "patch", "width", "depth", "heads")))
         else:
             raise JepaError(f"encoder.kind is {kind!r}; choose conv or vit.")
-        self.projector = Projector(self.net.features, settings["projector"], settings["d"])
+        self.d = settings["d"]
+        self.projector = Projector(self.net.features, settings["projector"], self.d)
 
     def forward(self, frames):
         """frames: (B, F, 3, size, size) uint8. Every frame is encoded once. Returns z: (B, F, d) float32."""

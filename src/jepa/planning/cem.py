@@ -6,7 +6,7 @@ from jepa.errors import JepaError
 from jepa.planning.dispatches import drawer, rollout
 from jepa.random import seed_of
 
-# Imagined side by side at most: what fills a GPU, or what fits a CPU's cache. A plan does not depend on it.
+# Tokens imagined side by side at most: what fills a GPU, or what fits a CPU's cache. A plan does not depend on it.
 ROLLOUTS = {"cuda": 2**15, "cpu": 2**10}
 
 
@@ -18,7 +18,8 @@ def goal_cost(z, z_goal):
 @torch.inference_mode()
 def plan_all(model, prefix, z_goal, *, generators, candidates=300, **search):
     """`plan` for any number of episodes, as many at once as memory allows."""
-    groups = torch.arange(len(z_goal), device=z_goal.device).split(max(1, ROLLOUTS[z_goal.device.type] // candidates))
+    together = ROLLOUTS[z_goal.device.type] // (candidates * model.tokens_a_frame)
+    groups = torch.arange(len(z_goal), device=z_goal.device).split(max(1, together))
     plans = [
         plan(
             model,
@@ -49,6 +50,7 @@ def plan(model, prefix, z_goal, *, candidates=300, elites=30, iterations=30, hor
     mean = z_goal.new_zeros(episodes, horizon, model.action_dim)
     std = torch.ones_like(mean)
     shared, goals = prefix.repeat(candidates), z_goal.unsqueeze(1)
+    k = k if model.denoises else 0  # no noise to draw
     for _ in range(iterations):
         # Sample around the current mean; candidate 0 is the mean itself, and nothing is clipped.
         proposals = mean.unsqueeze(1) + std.unsqueeze(1) * draw(candidates, horizon, model.action_dim)

@@ -8,11 +8,13 @@
 
 Everywhere: prefix holds the clean past of N rows and ends in their current latents prefix.last (N, d); actions are
 z-scored action blocks (N, da). `draw(*shape)` returns standard normal noise (N, *shape), for instance `drawer(...)`.
+
+Regressions of the next latent answer the forward edge alone, and GCBC none of them: see `gcbc`.
 """
 
 import torch
 
-DISPATCHES = ("cem", "bc", "video-inverse")
+DISPATCHES = ("cem", "bc", "video-inverse", "gcbc")
 
 
 def drawer(generators):
@@ -33,10 +35,12 @@ def forward(model, prefix, action, k, noise):
     Step 0 asks at tau_z = 0, where the state slot holds the current latent. Step i asks at tau_z = i / k with the
     previous answer put back on the bridge's marginal, noise included, so that every input looks as in training.
     k = 1 never leaves tau_z = 0 and is deterministic; so is a model without that axis, which is asked once.
-    action: (N, da). noise: (N, k, d). Returns (N, d) float32.
+    action: (N, da). noise: (N, k, d), read by a model that denoises alone. Returns (N, d) float32.
     """
+    if not model.denoises:
+        return model.state(prefix, action, None, 1.0, 0.0)
     z_hat = prefix.last
-    for step in range(k if model.denoises else 1):
+    for step in range(k):
         tau = step / k
         slot = model.state_input(prefix.last, z_hat, tau, noise[:, step])
         z_hat = model.state(prefix, action, slot, 1.0, tau)
@@ -65,6 +69,11 @@ def bc(model, prefix, k, draw):
 def video_inverse(model, prefix, k, draw):
     """Predict the next latent without an action, then the action that leads there (Eq. 12). Returns (N, da)."""
     return inverse(model, prefix, video(model, prefix, draw), k, draw)
+
+
+def gcbc(model, prefix, z_goal):
+    """Goal-conditioned behaviour cloning: the action from the current latent to z_goal (N, d). Returns (N, da)."""
+    return model.action(prefix.last, z_goal)
 
 
 def _euler(model, prefix, slot, tau_z, k, draw):

@@ -44,8 +44,8 @@ def needs(name, config, paper="mop"):
 
     name: of `tables(paper)` or `figures(paper)`. config: the whole configuration. Returns a list, each cell once, in
     the order of the table. MoP-JEPA: (kind, method, maze), kind `audits` or `evals`. Qantara: ("evals", recipe, env,
-    "cem-k4"), ("dense", recipe, env), ("floors", env), ("draws",) and ("rollouts", env); `runs` tells how many
-    training seeds each has. Raises JepaError for an unknown name.
+    "cem-k4"), ("dense", recipe, env), ("goal_shuffle", recipe, env), ("floors", env), ("draws",) and ("rollouts",
+    env); `runs` tells how many training seeds each has. Raises JepaError for an unknown name.
     """
     of_tables, of_figures = PAPERS[paper]
     if name in of_figures:

@@ -6,7 +6,7 @@ Shares (MoP-JEPA) are printed without the leading zero, success rates in percent
 import math
 import re
 
-from jepa.reporting.qantara_grid import COLLAPSED
+from jepa.reporting.qantara_grid import AT_FLOOR, COLLAPSED
 
 NOTHING = "–"
 RANGE = re.compile(r"^(\d*\.?\d+)-(\d*\.?\d+)$")  # a published range, such as 0.14-0.21
@@ -61,7 +61,8 @@ def _join(low, high):
 
 def _points(row, spread):
     text = point(row.value)
-    return text + _deviation(row.sd) if spread and row.n > 1 and not is_missing(row.sd) else text
+    text += _deviation(row.sd) if spread and row.n > 1 and not is_missing(row.sd) else ""
+    return text + "‡" * (row.text == AT_FLOOR)
 
 
 def _deviation(sd):
@@ -114,6 +115,7 @@ def _out_of(row, spread):
 
 POINT_FORMS = {
     "below": _out_of,
+    "canvas": _significant,
     "dense": _significant,
     "difference": _signed,
     "episodes": lambda row, spread: f"{int(row.value)}",
@@ -122,7 +124,13 @@ POINT_FORMS = {
     "lower": _out_of,
     "lowest": _points,
     "over_reference": _times,
+    "pairs": lambda row, spread: f"{int(row.value)}",
     "parameters": _millions,
+    "shuffle": _points,
+    "shuffle_difference": _signed,
+    "shuffle_episodes": lambda row, spread: f"{int(row.value)}",
+    "shuffle_reached": lambda row, spread: f"{point(row.value)} of {int(row.n)} pairs",
+    "shuffle_wilson": _points_interval,
     "solved": _points,
     "spearman": lambda row, spread: f"{row.value:.2f}".replace("-", "−"),
     "speedup": _times,
@@ -134,6 +142,7 @@ POINT_FORMS = {
     "unsolved": _points,
     "unsolved_episodes": lambda row, spread: f"{int(row.value)}",
     "unsolved_wilson": _points_interval,
+    "variant": _points,
 }
 SPANS = {"edges": "range", "latency": "latency range"}  # forms of a quantity over several places
 FORMS = {

@@ -36,6 +36,8 @@ CORNERS = {  # (tau_a, tau_z): the dispatches that query it, and the place of th
     (1, 1): ("clean end  (1, 1)", (0.88, 0.965), "right", "top"),
 }
 SHOWN = 400  # draws a mode
+ORDER = ("push_t", "cube", "two_room", "reacher")  # of the environments in Figure 2
+LABELS, GAP, SPACE, HEADING, TIMES = 0.66, 0.07, 0.025, 0.22, 0.24  # of Figure 2, inches
 BAND = 0.06  # width of the band in which draws are spread beside their line
 
 
@@ -104,49 +106,56 @@ def _outwards(count):
 
 
 def figure2(files, out_pdf, out_png, scale, tag_files):
-    """Decoded open-loop rollouts: rows are action sources, columns times; a dashed line ends the context."""
-    found = [_rollouts(path) for path in files]
-    found = [next(r for r in found if r["env"] == env) for env in ENVS if any(r["env"] == env for r in found)]
+    """Decoded open-loop rollouts, two environments side by side; a dashed line ends the context.
+
+    Within an environment rows are action sources, columns times.
+    """
+    found = {result["env"]: result for result in map(_rollouts, files)}
+    found = [found[env] for env in ORDER if env in found]
     tags = read_tags(tag_files, {r["env"] for r in found}, {env: env for env in ENVS})
-    rows = sum(len(r["rows"]) for r in found)
+    across = min(len(found), 2) or 1
     columns = max((len(r["columns"]) for r in found), default=7)
-    tile = (style.TWO_COLUMNS - 0.95) / columns * (0.62 if columns <= 8 else 1)
-    figure = Figure(figsize=(0.95 + tile * columns, 0.5 + (tile + 0.03) * max(rows, 1) + 0.22 * len(found)))
+    block = (style.TWO_COLUMNS if across == 2 else 4.7) / across
+    tile = (block - LABELS - GAP - 0.06) / columns
+    bands = [found[i : i + across] for i in range(0, len(found), across)]
+    heights = [HEADING + tile * max(len(r["rows"]) for r in band) + TIMES for band in bands] or [1.0]
+    figure = Figure(figsize=(block * across, sum(heights) + 0.2))
     figure.set_layout_engine("none")
-    width, height = figure.get_size_inches()
-    top = height - 0.08
-    for result in found:
-        top -= 0.2
-        figure.text(0.9 / width, (top + 0.05) / height, ENVS[result["env"]], size=7.5, weight="bold")
-        top = _grid(figure, result, tile, top)
+    height = figure.get_size_inches()[1]
+    for place, band in enumerate(bands):
+        for column, result in enumerate(band):
+            _grid(figure, result, tags[result["env"]], tile, column * block, height - sum(heights[:place]))
     if not found:
         figure.text(0.5, 0.5, "not run", color="#888888", ha="center")
-    missing = ", ".join(label for env, label in ENVS.items() if env not in {r["env"] for r in found})
-    data = ", ".join(f"{ENVS[r['env']]} {tags[r['env']]}" for r in found) or "none"
-    style.footnote(figure, f"data: {data} · scale: {scale}" + (f" · not run: {missing}" if missing else ""))
+    missing = ", ".join(ENVS[env] for env in ORDER if env not in {r["env"] for r in found})
+    style.footnote(figure, f"scale: {scale}" + (f" · not run: {missing}" if missing else ""))
     style.save(figure, out_pdf, out_png)
 
 
-def _grid(figure, result, tile, top):
-    """One environment's images below `top` (inches). Returns where they end."""
-    width, height = figure.get_size_inches()
+def _grid(figure, result, tag, tile, left, top):
+    """One environment's heading and images, with their upper left corner at (left, top), in inches from below."""
     rows, columns, frames = result["rows"], result["columns"], result["frames"]
-    gap = 0.07  # after the context column
+    wide, high = LABELS + GAP + tile * len(columns), HEADING + tile * len(rows) + TIMES
+    width, height = figure.get_size_inches()
+    # one axis in inches, y downwards: an axis for each image would take seconds
+    axis = figure.add_axes((left / width, (top - high) / height, wide / width, high / height))
+    axis.set_axis_off()
+    axis.text(LABELS, 0.15, ENVS[result["env"]], size=7.5, weight="bold")
+    axis.text(wide - SPACE, 0.15, f"data: {tag}", size=6, color="#666666", ha="right")
+    side, end = tile - SPACE, HEADING + tile * len(rows) - SPACE
     for i, label in enumerate(rows):
-        bottom = top - (i + 1) * (tile + 0.03)
+        y = HEADING + i * tile
+        axis.text(LABELS - 0.05, y + side / 2, label, size=5.8, ha="right", va="center")
         for j in range(len(columns)):
-            left = 0.9 + j * tile + (gap if j else 0)
-            axis = figure.add_axes((left / width, bottom / height, (tile - 0.03) / width, (tile - 0.03) / height))
-            axis.imshow(frames[i, j], interpolation="nearest")
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set(visible=True, linewidth=0.4, color="#bbbbbb")
-            if i == len(rows) - 1:
-                axis.set_xlabel(f"$t = {columns[j]}$", size=6.3, labelpad=2)
-        figure.text(0.84 / width, (bottom + tile / 2) / height, label, size=6.8, ha="right", va="center")
-    end = top - len(rows) * (tile + 0.03)
-    x = (0.9 + tile + gap / 2 - 0.015) / width
-    figure.add_artist(Line2D([x, x], [end / height, (top - 0.03) / height], color="black", ls="--", lw=0.8))
-    return end - 0.2
+            x = LABELS + j * tile + (GAP if j else 0)
+            axis.imshow(frames[i, j], interpolation="nearest", extent=(x, x + side, y + side, y), aspect="auto")
+            axis.add_patch(Rectangle((x, y), side, side, fill=False, lw=0.4, ec="#bbbbbb"))
+    for j, time in enumerate(columns):
+        x = LABELS + j * tile + (GAP if j else 0)
+        axis.text(x + side / 2, end + 0.05, f"$t = {time}$", size=5.6, ha="center", va="top")
+    x = LABELS + tile + (GAP - SPACE) / 2
+    axis.add_artist(Line2D([x, x], [HEADING, end], color="black", ls="--", lw=0.8))
+    axis.set(xlim=(0, wide), ylim=(high, 0))
 
 
 def _load(path, needed):

@@ -8,7 +8,7 @@ import re
 from jepa.reporting.layout import Row
 
 ENVS = {"push_t": "Push-T", "two_room": "Two-Room", "cube": "Cube", "reacher": "Reacher"}  # the paper's column order
-DISPATCHES = {"cem": "CEM", "bc": "BC", "video-inverse": "video-inverse"}
+DISPATCHES = {"cem": "CEM", "bc": "BC", "video-inverse": "video-inverse", "gcbc": "GCBC"}
 MODE_RECIPES = {  # Table 3, in its order
     "default": "5-mode (reference)",
     "uniform": "5-mode uniform",
@@ -34,13 +34,20 @@ OTHER_RECIPES = {
     "dropout-0.1": "dropout 0.1",
     "lewm": "LeWM (reproduction)",
 }
+BASELINES = {
+    "pldm": "PLDM (retrained)",
+    "dino-wm": "DINO-WM (retrained)",
+    "random-features": "frozen random encoder (stand-in, not DINO-WM)",
+    "gcbc": "GCBC",
+}
+RECIPES = MODE_RECIPES | OTHER_RECIPES | BASELINES
 FLOORS = {
     "random": "random actions",
     "stand-still": "stand still (already solved)",
     "goal-blind": "goal-blind expert (sees no goal)",
     "replay": "replay of the demonstration",
 }
-COMPARED = frozenset({*MODE_RECIPES, *OTHER_RECIPES})
+COMPARED = frozenset(RECIPES)
 GROUPS = {
     "arms": "this pipeline",
     "external": "as published by Maes et al., in their pipeline",
@@ -48,6 +55,7 @@ GROUPS = {
     "ceiling": "references",
     "count": "size",
 }
+AT_FLOOR = "at floor"  # what a measured SR says of itself when it does not exceed random actions on the same pairs
 COLLAPSED = 15.0  # a population deviation above this many SR is marked with a dagger (Table 3)
 
 FLOOR_ROWS = tuple(
@@ -66,32 +74,47 @@ FROM_DENSE = (
     "spearman",
 )  # quantities that read the dense diagnostics
 BESIDE_REFERENCE = ("over_reference",)  # ... and those of the default recipe
+BESIDE_FLOOR = ("sr", "unsolved")  # quantities that are compared with random actions on the same pairs
+FROM_FLOORS = ("pairs", "solved")
+FROM_SHUFFLE = (
+    "canvas",
+    "shuffle",
+    "shuffle_difference",
+    "shuffle_episodes",
+    "shuffle_reached",
+    "shuffle_wilson",
+)
 
 
 def cells_of(quantity, methods, places):
-    """Cells that a quantity reads: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env) or ("floors", env)."""
+    """Cells that a quantity reads: ("evals", recipe, env, "cem-k4"), ("dense" or "goal_shuffle", recipe, env), or
+    ("floors", env)."""
     name, _, argument = quantity.partition(":")
     dispatches = DISPATCH.findall(argument)
     recipes = [method for method in methods if method not in FLOORS]
-    cells = [("floors", env) for env in places if len(recipes) < len(methods) or name == "solved"]
+    of_floors = len(recipes) < len(methods) or name in FROM_FLOORS or (recipes and name in BESIDE_FLOOR)
+    cells = [("floors", env) for env in places if of_floors]
     for env in places:
         cells += [("evals", recipe, env, dispatch) for recipe in recipes for dispatch in dispatches]
         if name in FROM_DENSE:
             read = [*recipes, "default"] if name in BESIDE_REFERENCE else recipes
             cells += [("dense", recipe, env) for recipe in read]
+        if name in FROM_SHUFFLE:
+            cells += [("goal_shuffle", recipe, env) for recipe in recipes]
     return cells
 
 
 def runs(config):
     """Every Qantara cell that the grids of this scale run: {cell: number of training seeds}.
 
-    A grid trains its recipes on its `envs` (all where it names none) with its `seeds`, evaluates each by its `evals`
-    and takes the dense diagnostics; a recipe in several grids has the most seeds that one of them asks for, cell by
-    cell. ("floors", env), ("rollouts", env) and ("draws",) have no seeds: 0.
+    A grid trains its recipes on its `envs` (all environments where it names none) with its `seeds`, evaluates each by
+    its `evals` and takes the dense diagnostics; a recipe in several grids has the most seeds that one of them asks
+    for, cell by cell. ("floors", env), ("rollouts", env), ("goal_shuffle", "default", env) and ("draws",) have no
+    seeds: 0.
     """
     qantara, found = config["qantara"], {("draws",): 0}
     for grid in qantara["grids"].values():
-        for env in grid.get("envs", qantara["envs"]):
+        for env in _known(grid.get("envs", qantara["environments"]), qantara):
             found |= {("floors", env): 0}
             for recipe in grid["recipes"]:
                 cells = [("evals", recipe, env, f"{dispatch}-k{k}") for dispatch, k in grid["evals"]]
@@ -99,4 +122,11 @@ def runs(config):
                     found[cell] = max(grid["seeds"], found.get(cell, 0))
                 if recipe == "default":
                     found[("rollouts", env)] = 0
+    for env in _known(qantara["goal_shuffle"]["envs"], qantara):
+        found[("goal_shuffle", "default", env)] = 0
     return found
+
+
+def _known(envs, qantara):
+    """Those that the configuration has: an environment that is taken out there leaves every grid."""
+    return [env for env in envs if env in qantara["environments"]]

@@ -1,7 +1,8 @@
 """The companion table of Qantara's in-text results, one panel a result, and the paper's own slips."""
 
 from jepa.reporting.layout import Column, Panel, Row, Table
-from jepa.reporting.qantara_grid import ENVS, FLOORS, MODE_RECIPES, OTHER_RECIPES
+from jepa.reporting.qantara_grid import ENVS, MODE_RECIPES, OTHER_RECIPES, RECIPES
+from jepa.reporting.qantara_protocol import FLOORED, GOALS, PAIRS, VARIANTS
 
 SLIPS = {
     "sample": "The paper's ± in Tables 4 and 5 is a sample deviation: 71.5 ± 49.4 cannot be a population deviation of "
@@ -29,22 +30,6 @@ def plain_by_env(prefix, published=()):
     """One column an environment, whose quantity the rows say."""
     return tuple(Column(f"{prefix}{env}", label, (env,), paper=env in published) for env, label in ENVS.items())
 
-
-PAIRS = Panel(
-    "What the evaluation pairs give away: SR and Wilson 95 % interval of floors and ceilings",
-    (
-        Row("pairs solved", "solved at t = 0", ("random",), quantity="solved:", only=tuple(f"pairs {e}" for e in ENVS)),
-        *(Row(f"pairs {name}", label, (name,)) for name, label in FLOORS.items()),
-    ),
-    tuple(
-        column
-        for env, label in ENVS.items()
-        for column in (
-            Column(f"pairs {env}", "SR", (env,), "sr_wilson:", group=label),
-            Column(f"pairs {env} unsolved", "unsolved", (env,), "unsolved_wilson:", group=label),
-        )
-    ),
-)
 
 LATENCY = Panel(
     "Latency: milliseconds an environment step",
@@ -173,13 +158,10 @@ def dense_panel(env, label):
     """Diagnostics of every recipe that separate recipes where SR saturates."""
     return Panel(
         f"Dense diagnostics on held-out windows: {label}",
-        tuple(Row(f"dense {name}", text, (name,)) for name, text in (MODE_RECIPES | OTHER_RECIPES).items()),
-        (
-            *(
-                Column(f"{env} {name}", text, (env,), f"dense:{name}", spread=name == "forward_over_copy")
-                for name, text in DENSE_COLUMNS
-            ),
-            Column(f"{env} parameters", "parameters", (env,), "parameters:parameters", spread=False),
+        tuple(Row(f"dense {name}", text, (name,)) for name, text in RECIPES.items()),
+        tuple(
+            Column(f"{env} {name}", text, (env,), f"dense:{name}", spread=name == "forward_over_copy")
+            for name, text in DENSE_COLUMNS
         ),
         (
             "forward: one-step error of the next latent, and its ratio to the error of copying the last latent; open "
@@ -207,7 +189,7 @@ SIZE = Panel(
     "Size: trainable parameters",
     tuple(
         Row(f"size {name}", label, (name,), quantity="parameters:parameters")
-        for name, label in (("default", "Qantara"), ("lewm", "LeWM (reproduction)"))
+        for name, label in (RECIPES | {"default": "Qantara (default)"}).items()
     ),
     plain_by_env("size ", ENVS),
     ("The paper's size is that of 224-pixel images.",),
@@ -219,6 +201,8 @@ INTEXT = Table(
     "numbers that the paper gives outside its tables, and diagnostics beside its success rates",
     (
         PAIRS,
+        GOALS,
+        VARIANTS,
         LATENCY,
         EULER,
         CHAIN,
@@ -229,5 +213,5 @@ INTEXT = Table(
         *(dense_panel(env, label) for env, label in ENVS.items()),
         *(edges_panel(env, label) for env, label in ENVS.items()),
     ),
-    ("The paper's own slips:", *(f"- {slip}" for slip in SLIPS.values())),
+    (FLOORED + "\n", "The paper's own slips:", *(f"- {slip}" for slip in SLIPS.values())),
 )

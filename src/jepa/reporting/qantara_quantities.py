@@ -7,9 +7,9 @@ rates (SR) are in percent, as in the paper. Means over training seeds carry the 
 
 from scipy.stats import spearmanr
 
-from jepa.evaluation.statistics import wilson
-from jepa.reporting.qantara_grid import FLOORS
-from jepa.reporting.qantara_records import outcomes, outcomes_of_floor
+from jepa.reporting import qantara_shuffle
+from jepa.reporting.qantara_grid import AT_FLOOR, FLOORS
+from jepa.reporting.qantara_records import interval, outcomes, outcomes_of_floor
 from jepa.reporting.quantities import NOT_RUN, UNDEFINED, Measure, over_seeds
 
 
@@ -25,15 +25,21 @@ def unsolved(runs, methods, places, argument, rng):
 
 def episodes(runs, methods, places, argument, rng):
     """Episodes of all training seeds together, of the default recipe where no method is named."""
-    counted = _by_seed(runs, methods[0] if methods else "default", places[0], argument)
+    counted = _counted(runs, methods, places, argument)
     return Measure(sum(map(len, counted.values())), n=len(counted)) if counted else NOT_RUN
 
 
 def unsolved_episodes(runs, methods, places, argument, rng):
     """Those of `episodes` that are not solved at t = 0."""
-    counted = _by_seed(runs, methods[0] if methods else "default", places[0], argument)
+    counted = _counted(runs, methods, places, argument)
     count = sum(len(_pick(found, True)) for found in counted.values())
     return Measure(count, n=len(counted)) if counted else NOT_RUN
+
+
+def pairs(runs, methods, places, argument, rng):
+    """How many evaluation pairs there are; every seed, recipe and floor plays the same."""
+    found = runs.get("floors", places[0])
+    return Measure(found[0].number("manifest.n"), n=1) if found else NOT_RUN
 
 
 def solved(runs, methods, places, argument, rng):
@@ -140,6 +146,19 @@ def speedup(runs, methods, places, argument, rng):
     return Measure(slow / fast, n=1) if fast else UNDEFINED
 
 
+def variant(runs, methods, places, argument, rng):
+    """SR under another criterion of success: `name sr|sr_unsolved dispatch`, without a dispatch for floors."""
+    name, rate, *dispatch = argument.split()
+    found = runs.get("floors", *places) if methods[0] in FLOORS else runs.get("evals", methods[0], *places, *dispatch)
+    if not found:
+        return NOT_RUN
+    path = "variants" if dispatch else f"floors.{methods[0]}.variants"
+    if not dispatch and methods[0] not in found[0].at("floors"):
+        return NOT_RUN
+    values = {r.data.get("seed", 0): r.number(f"{path}.{name}.{rate}") for r in found if name in r.at(path)}
+    return over_seeds({seed: 100 * value for seed, value in values.items() if value is not None}, rng)
+
+
 def _rate(runs, method, env, dispatch, rng, unsolved):
     if method in FLOORS:
         found = runs.get("floors", env)
@@ -148,7 +167,7 @@ def _rate(runs, method, env, dispatch, rng, unsolved):
         if not counted:
             return UNDEFINED if played else NOT_RUN
         rate = 100 * sum(counted) / len(counted)
-        low, high = _interval(rate, len(counted) / len(played), found[0])
+        low, high = interval(rate, len(counted) / len(played), found[0])
         return Measure(rate, None, len(counted), low, high, "", len(counted), low, high)
     by_seed = {seed: _pick(found, unsolved) for seed, found in _by_seed(runs, method, env, dispatch).items()}
     if not by_seed:
@@ -159,17 +178,10 @@ def _rate(runs, method, env, dispatch, rng, unsolved):
     together = [success for counted in by_seed.values() for success in counted]
     played = sum(map(len, _by_seed(runs, method, env, dispatch).values()))
     record = runs.get("evals", method, env, dispatch)[0]
-    low, high = _interval(100 * sum(together) / len(together), len(together) / played, record)
-    return Measure(rates.value, rates.sd, rates.n, rates.lo, rates.hi, "", len(together), low, high)
-
-
-def _interval(rate, share, record):
-    """Wilson interval in percent. Evaluation and training seeds repeat the same pairs, so it counts each pair once.
-
-    rate: in percent. share: of the episodes that count (all, or the unsolved). record: names the manifest.
-    """
-    pairs = share * record.number("manifest.n")
-    return (100 * bound for bound in wilson(rate / 100 * pairs, pairs))
+    low, high = interval(100 * sum(together) / len(together), len(together) / played, record)
+    floor = _rate(runs, "random", env, "", rng, unsolved).value
+    text = AT_FLOOR if floor is not None and low <= floor else ""
+    return Measure(rates.value, rates.sd, rates.n, rates.lo, rates.hi, text, len(together), low, high)
 
 
 def _pick(found, unsolved):
@@ -179,6 +191,14 @@ def _pick(found, unsolved):
 
 def _by_seed(runs, method, env, dispatch):
     return {r.data["seed"]: outcomes(r, r.data["episodes"]) for r in runs.get("evals", method, env, dispatch)}
+
+
+def _counted(runs, methods, places, dispatch):
+    """Outcomes by training seed, of the default recipe where no method is named; a floor's are of one "seed"."""
+    if methods and methods[0] in FLOORS:
+        found = runs.get("floors", places[0])
+        return {0: outcomes_of_floor(found[0], methods[0])} if found else {}
+    return _by_seed(runs, methods[0] if methods else "default", places[0], dispatch)
 
 
 def _seed_rates(runs, method, env, dispatch):
@@ -211,6 +231,7 @@ QUANTITIES = {
     "lower": lower,
     "lowest": lowest,
     "over_reference": over_reference,
+    "pairs": pairs,
     "parameters": dense,
     "solved": solved,
     "spearman": spearman,
@@ -223,6 +244,8 @@ QUANTITIES = {
     "unsolved": unsolved,
     "unsolved_episodes": unsolved_episodes,
     "unsolved_wilson": unsolved,
+    "variant": variant,
+    **qantara_shuffle.QUANTITIES,
 }
 
 

@@ -1,9 +1,10 @@
-"""Reading Qantara's results: evaluations, dense diagnostics and floors, one JSON file each."""
+"""Reading Qantara's results: evaluations, dense diagnostics, floors and goal-shuffle tests, one JSON file each."""
 
 from collections import Counter
 from pathlib import Path
 
 from jepa.errors import JepaError
+from jepa.evaluation.statistics import wilson
 from jepa.files import read_json
 from jepa.reporting.qantara_grid import ENVS
 from jepa.reporting.records import Record
@@ -12,11 +13,13 @@ NEEDED = {  # kind: keys and types by which a file is known and without which it
     "evals": {"recipe": str, "env": str, "seed": int, "dispatch": str, "k": int, "episodes": list, "manifest": dict},
     "dense": {"recipe": str, "env": str, "seed": int, "forward_error": None},
     "floors": {"env": str, "floors": dict, "manifest": dict},
+    "goal_shuffle": {"recipe": str, "env": str, "seed": int, "goal_shuffle": dict, "manifest": dict},
 }
 
 
 class Runs:
-    """Results by cell, ordered by seed: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("floors", env)."""
+    """Results by cell, ordered by seed: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("floors", env),
+    ("goal_shuffle", recipe, env)."""
 
     def __init__(self, files=()):
         self._by_cell = {}
@@ -28,6 +31,7 @@ class Runs:
                 "evals": lambda d: ("evals", d["recipe"], d["env"], f"{d['dispatch']}-k{d['k']}"),
                 "dense": lambda d: ("dense", d["recipe"], d["env"]),
                 "floors": lambda d: ("floors", d["env"]),
+                "goal_shuffle": lambda d: ("goal_shuffle", d["recipe"], d["env"]),
             }[kind](data)
             self._by_cell.setdefault(cell, []).append(record)
             if kind != "dense":
@@ -61,7 +65,7 @@ def _read(path):
                 raise JepaError(f"{path} is of the unknown environment `{data['env']}`; known are {', '.join(ENVS)}.")
             return kind, Record(str(path), data)
     raise JepaError(
-        f"{path} is neither an evaluation, nor dense diagnostics, nor floors of Qantara; "
+        f"{path} is neither an evaluation, nor dense diagnostics, nor floors, nor a goal-shuffle test of Qantara; "
         "delete it and run its rule again."
     )
 
@@ -89,3 +93,12 @@ def outcomes_of_floor(record, name):
     """The outcomes of one floor or ceiling; empty where it was not run."""
     floor = record.at("floors").get(name)
     return outcomes(record, floor.get("episodes", [])) if floor else []
+
+
+def interval(rate, share, record):
+    """Wilson interval in percent. Evaluation and training seeds repeat the same pairs, so it counts each pair once.
+
+    rate: in percent. share: of the episodes that count (all, or the unsolved). record: names the manifest.
+    """
+    pairs = share * record.number("manifest.n")
+    return (100 * bound for bound in wilson(rate / 100 * pairs, pairs))

@@ -30,6 +30,7 @@ TEX = {
     "≈": r"$\approx$",
     "<": "$<$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
 } | {c: f"\\{c}" for c in "&%$#_{}"}
 
 
@@ -45,7 +46,8 @@ class Cell:
 class Grid:
     """One printed panel. corner: its data tag; header: (key, group, label) a column; lines: (Row, tag, [Cell, ...]).
 
-    empty: nothing was run and nothing is published, so that pages say so in a word.
+    tagged: the rows differ in their data, so that pages print the tag beside their labels. empty: nothing was run and
+    nothing is published, so that pages say so in a word.
     """
 
     title: str
@@ -53,7 +55,12 @@ class Grid:
     header: tuple
     lines: tuple
     notes: tuple
+    tagged: bool
     empty: bool
+
+    def label(self, row, tag):
+        """The label of a row on a page."""
+        return f"{row.label} ({tag})" if self.tagged and tag else row.label
 
 
 def print_table(measurements):
@@ -83,11 +90,12 @@ def _grid(panel, rows, paper):
     lines = [[rows.get((row.key, column.key)) for column in panel.columns] for row in panel.rows]
     row_tags = [weakest({tidy.tag for tidy in line if tidy} - {""}) for line in lines]
     shown = {tidy.tag for line in lines for tidy in line if tidy} - {""}
-    mixed = len(shown) > 1  # then every column says the tag of its data
+    mixed = len(shown) > 1  # then every column says the tag of its data, or every row where the rows are the places
+    by_row = mixed and all(row.places for row in panel.rows)
     printed = [
         part
         for place, column in enumerate(panel.columns)
-        for part in _columns(column, panel.rows, [line[place] for line in lines], mixed, paper)
+        for part in _columns(column, panel.rows, [line[place] for line in lines], mixed and not by_row, paper)
     ]
     cells = map(list, zip(*(texts for _, texts in printed), strict=True))
     corner = "" if mixed else f"data: {max(shown, default='none')}"
@@ -96,13 +104,14 @@ def _grid(panel, rows, paper):
     empty = all(
         tidy.text == "not run" and formats.is_missing(tidy.published) and not tidy.published_text for tidy in known
     )
-    return Grid(panel.title, corner, header, tuple(zip(panel.rows, row_tags, cells, strict=True)), panel.notes, empty)
+    body = tuple(zip(panel.rows, row_tags, cells, strict=True))
+    return Grid(panel.title, corner, header, body, panel.notes, by_row, empty)
 
 
-def _columns(column, rows, tidies, mixed, paper):
+def _columns(column, rows, tidies, tagged, paper):
     """Our printed column, and the paper's where there is one: a list of (head, cells)."""
     tags = sorted({tidy.tag for tidy in tidies if tidy} - {""})
-    tag = f" ({', '.join(tags)})" if tags and mixed else ""
+    tag = f" ({', '.join(tags)})" if tags and tagged else ""
     group, label = (column.group + tag, column.label) if column.group else ("", column.label + tag)
     found = list(zip(rows, tidies, [quantity_of(row, column) for row in rows], strict=True))
     rivals = [_rival(row, column, tidy, paper) for row, tidy, _ in found]
@@ -182,12 +191,12 @@ def as_markdown(table, grids, note, groups):
         labels = [f"{group}<br>{label}" if group else label for _, group, label in grid.header]
         parts += [f"| {grid.corner} | " + " | ".join(labels) + " |", "|:--|" + "--:|" * len(labels)]
         last = "arms"
-        for row, _, cells in grid.lines:
+        for row, tag, cells in grid.lines:
             if row.group != last:
                 parts.append(f"| *{groups[row.group]}* |" + " |" * len(labels))
                 last = row.group
             texts = [f"**{cell.text}**" if cell.best else cell.text for cell in cells]
-            parts.append(f"| {row.label} | " + " | ".join(texts) + " |")
+            parts.append(f"| {grid.label(row, tag)} | " + " | ".join(texts) + " |")
         parts += ["", *(f"{line}\n" for line in grid.notes)]
     return "\n".join([*parts, *table.notes, *([""] if table.notes else []), note, ""])
 
@@ -235,12 +244,12 @@ def _tabular(grid):
     parts = [rf"\begin{{tabular}}{{@{{}}l{'r' * len(grid.header)}@{{}}}}", r"\toprule", *_spans(grid)]
     parts.append(" & ".join([escape(grid.corner), *(escape(label) for _, _, label in grid.header)]) + r" \\")
     last = None
-    for row, _, cells in grid.lines:
+    for row, tag, cells in grid.lines:
         if row.group != last:
             parts.append(r"\midrule")
             last = row.group
         texts = [rf"\textbf{{{escape(cell.text)}}}" if cell.best else escape(cell.text) for cell in cells]
-        parts.append(" & ".join([escape(row.label), *texts]) + r" \\")
+        parts.append(" & ".join([escape(grid.label(row, tag)), *texts]) + r" \\")
     return [*parts, r"\bottomrule", r"\end{tabular}"]
 
 

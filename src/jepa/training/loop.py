@@ -125,21 +125,20 @@ def _refuse_nan(row, start, losses, draw):
     )
 
 
-def collapse_watch(batch_size, patience=3):
-    """A `watch` for fit: stops when SIGReg stays at its value of collapsed latents, 0.40 x batch.
+def collapse_watch(column, collapsed, patience=3):
+    """A `watch` for fit: stops when `column` of the history stays at `collapsed`, its value of latents at one point.
 
-    Latents start near a point, so `patience` rows in a row count, not one. Gradients of SIGReg vanish at a point:
-    training never leaves it.
+    Latents start near a point, so `patience` rows in a row count, not one. The terms that keep latents apart have
+    hardly a gradient at a point: training never leaves it.
     """
-    limit, rows = 0.9 * sigreg.collapsed_value(batch_size), []
+    limit, rows = 0.9 * collapsed, []
 
     def watch(row):
-        rows.append(row["sigreg"] > limit)
+        rows.append(row[column] > limit)
         if len(rows) >= patience and all(rows[-patience:]):
             raise JepaError(
-                f"the latents collapsed: SIGReg is {row['sigreg']:.2f} at step {row['step']}, where a single point has "
-                f"{limit / 0.9:.2f} at batch size {batch_size}; raise loss.lambda_sig or training.batch_size, or lower "
-                f"training.lr."
+                f"the latents collapsed: {column} is {row[column]:.2f} at step {row['step']}, where a single point has "
+                f"{collapsed:.2f}; raise its weight in loss or training.batch_size, or lower training.lr."
             )
 
     return watch

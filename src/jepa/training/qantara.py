@@ -7,17 +7,19 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from jepa.data.episodes import Episodes
+from jepa.data.episodes import Episodes, clip_split
 from jepa.errors import JepaError
 from jepa.files import atomic_path, file_hash, read_json, write_json
+from jepa.models.dino_wm import DinoWM
+from jepa.models.gcbc import GCBC
 from jepa.models.lewm import LeWM
+from jepa.models.pldm import PLDM
 from jepa.models.qantara import Qantara
-from jepa.models.sigreg import collapsed_value
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import collapse_watch, fit
 from jepa.training.weights import load_weights, save_weights
 
-KINDS = {"qantara": Qantara, "lewm": LeWM}
+KINDS = {"qantara": Qantara, "lewm": LeWM, "pldm": PLDM, "gcbc": GCBC, "dino_wm": DinoWM}
 
 
 def best_device():
@@ -40,7 +42,7 @@ def batch_source(episodes, training_ids, model, settings, env, seed):
     """
     T, frame_skip, size = settings["predictor"]["T"], settings["data"]["frame_skip"], settings["encoder"]["size"]
     batch_size, device = settings["training"]["batch_size"], model.device
-    starts = episodes.windows(training_ids, T, frame_skip)
+    starts, _ = clip_split(episodes.windows(training_ids, T, frame_skip), settings["data"])
 
     def draw(chunk, count):
         rng = rng_of("qantara", env, seed, "batches", chunk)
@@ -54,18 +56,19 @@ def batch_source(episodes, training_ids, model, settings, env, seed):
     return draw
 
 
-def train(dataset_path, env, settings, seed, out, progress=True):
+def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True):
     """Train the recipe `settings` and write model.safetensors, config.json, history.csv into `out`.
 
+    frames: file of the episodes' frames, None where they are drawn on the fly.
     history.csv has a row per 100 steps: step, lr, loss, bridge (Eq. 8), flow (Eq. 9), sigreg, participation_ratio,
     steps_per_second. Seeds are paired: every recipe of a seed sees the same windows.
     Returns facts for the provenance (device, parameters, final).
     """
     out, training, data = Path(out), settings["training"], settings["data"]
-    episodes = Episodes.open(dataset_path)
+    episodes = Episodes.open(dataset_path, frames)
     if episodes.env != env:
         raise JepaError(f"{dataset_path} holds episodes of {episodes.env}, not of {env}; name the right dataset.")
-    training_ids, _ = episodes.split(data["holdout"], data["split_seed"])
+    training_ids, _ = episodes.split(data["holdout"], data["split_seed"], data.get("protocol", "repaired"))
     device = best_device()
     torch.manual_seed(seed_of("qantara", env, seed, "init"))
     model = build(settings, episodes.actions.shape[1] * data["frame_skip"]).to(device)
@@ -75,7 +78,7 @@ def train(dataset_path, env, settings, seed, out, progress=True):
     fingerprint = hashlib.sha256(
         json.dumps([env, seed, settings, file_hash(dataset_path)], sort_keys=True).encode()
     ).hexdigest()
-    checkpoint = out / "checkpoint.safetensors"
+    checkpoint, alarm = out / "checkpoint.safetensors", model.alarm(training["batch_size"])
     history = fit(
         model.train(),
         batch_source(episodes, training_ids, model, settings, env, seed),
@@ -86,7 +89,7 @@ def train(dataset_path, env, settings, seed, out, progress=True):
         weight_decay=training["weight_decay"],
         clip=training["clip"],
         precision=training["precision"],
-        watch=collapse_watch(training["batch_size"]),
+        watch=collapse_watch(*alarm) if alarm else None,
         clock=True,
         checkpoint=checkpoint,
         fingerprint=fingerprint,
@@ -102,7 +105,7 @@ def train(dataset_path, env, settings, seed, out, progress=True):
     checkpoint.unlink(missing_ok=True)
     return {
         "parameters": parameters,
-        "collapsed_sigreg": collapsed_value(training["batch_size"]),
+        "collapsed": dict([alarm]) if alarm else {},
         "final": history[-1],
     }
 

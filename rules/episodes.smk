@@ -1,0 +1,147 @@
+# Qantara's data: demonstrations (states and actions), then the frames that training uses, then the frozen pairs.
+
+
+def training_data(wildcards):
+    """What a checkpoint is trained on: episodes, and frames where they are not drawn on the fly."""
+    recipe, env = getattr(wildcards, "recipe", "default"), wildcards.env
+    encoder = recipe_settings(CONFIG, recipe, env)["encoder"]
+    files = {"episodes": f"{DATA}/{env}.h5"}
+    if env not in ON_THE_FLY:
+        files["frames"] = f"{DATA}/frames/{env}-{encoder['size']}.h5"
+    if encoder["kind"] == "dinov2":
+        files["weights"] = f"{DATA}/dinov2_vits14.pth"
+    return files
+
+
+def frames_option(wildcards, input):
+    return f"--frames {input.frames}" if "frames" in input.keys() else ""
+
+
+def training_settings(wildcards, input):
+    """A resolved recipe, with the place of pretrained weights where it wants some."""
+    settings = recipe_settings(CONFIG, wildcards.recipe, wildcards.env)
+    if "weights" in input.keys():
+        settings["encoder"]["weights"] = input.weights
+    return as_json(settings)
+
+
+def expert_of(wildcards):
+    """The trained demonstrator, where the environment's generator asks for one."""
+    learned = episode_settings(CONFIG, wildcards.env)["generator"].get("expert") == "sac"
+    return [f"{DATA}/experts/{wildcards.env}/model.safetensors"] if learned else []
+
+
+rule train_expert:
+    output:
+        model=f"{DATA}/experts/{{env}}/model.safetensors",
+        config=f"{DATA}/experts/{{env}}/config.json",
+        provenance=f"{DATA}/experts/{{env}}/provenance.json",
+    log:
+        f"{LOGS}/data/experts/{{env}}.log",
+    benchmark:
+        f"{BENCH}/data/experts/{{env}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("train_expert"),
+        runtime=minutes("train_expert"),
+        mem_mb=memory(4000),
+        gpu=gpus("train_expert"),
+    params:
+        settings=lambda wildcards: as_json({"steps": QANTARA["expert_steps"]}),
+        seed=CONFIG["data"]["seed"],
+        code=code_hash("train_expert"),
+    shell:
+        "python workflow/scripts/train_expert.py --env {wildcards.env} --settings {params.settings:q} "
+        "--seed {params.seed} --out {output.model} > {log} 2>&1"
+
+
+rule fetch_weights:
+    output:
+        weights=f"{DATA}/dinov2_vits14.pth",
+        provenance=f"{DATA}/dinov2_vits14.provenance.json",
+    log:
+        f"{LOGS}/data/dinov2_vits14.log",
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("fetch_weights"),
+        runtime=minutes("fetch_weights"),
+        mem_mb=memory(500),
+    params:
+        source=source_of(CONFIG, "dinov2_vits14"),
+        code=code_hash("fetch_weights"),
+    shell:
+        "python workflow/scripts/fetch_weights.py --source {params.source} --out {output.weights} "
+        "--provenance {output.provenance} > {log} 2>&1"
+
+
+rule generate_episodes:
+    input:
+        expert_of,
+    output:
+        episodes=f"{DATA}/{{env}}.h5",
+        provenance=f"{DATA}/{{env}}.provenance.json",
+    log:
+        f"{LOGS}/data/{{env}}.log",
+    benchmark:
+        f"{BENCH}/data/{{env}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("generate_episodes"),
+        runtime=minutes("generate_episodes"),
+        mem_mb=memory(3000),
+    params:
+        settings=lambda wildcards: as_json(episode_settings(CONFIG, wildcards.env)),
+        expert=lambda wildcards, input: f"--expert {input}" if input else "",
+        code=code_hash("generate_episodes"),
+    shell:
+        "python workflow/scripts/generate_episodes.py --env {wildcards.env} --settings {params.settings:q} "
+        "{params.expert} --out {output.episodes} --provenance {output.provenance} > {log} 2>&1"
+
+
+rule render_frames:
+    input:
+        episodes=f"{DATA}/{{env}}.h5",
+    output:
+        frames=f"{DATA}/frames/{{env}}-{{size}}.h5",
+        provenance=f"{DATA}/frames/{{env}}-{{size}}.provenance.json",
+    log:
+        f"{LOGS}/data/frames/{{env}}-{{size}}.log",
+    benchmark:
+        f"{BENCH}/data/frames/{{env}}-{{size}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    threads: 16
+    resources:
+        expected_s=seconds("render_frames"),
+        runtime=minutes("render_frames"),
+        mem_mb=memory(6000),
+        gpu=gpus("render_frames"),
+    params:
+        settings=lambda wildcards: as_json(frame_settings(CONFIG, wildcards.env)),
+        code=code_hash("render_frames"),
+    shell:
+        "python workflow/scripts/render_frames.py --episodes {input.episodes} --size {wildcards.size} "
+        "--settings {params.settings:q} --workers {threads} --out {output.frames} --provenance {output.provenance} "
+        "> {log} 2>&1"
+
+
+rule freeze_manifest:
+    input:
+        episodes=f"{DATA}/{{env}}.h5",
+    output:
+        f"{DATA}/manifests/{{env}}.json",
+    log:
+        f"{LOGS}/data/manifests/{{env}}.log",
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        mem_mb=memory(1000),
+    params:
+        settings=lambda wildcards: as_json(pair_settings(CONFIG, wildcards.env)),
+        code=code_hash("freeze_manifest"),
+    shell:
+        "python workflow/scripts/freeze_manifest.py --episodes {input.episodes} --settings {params.settings:q} "
+        "--out {output} > {log} 2>&1"

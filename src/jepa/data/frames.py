@@ -1,0 +1,105 @@
+"""Frames of the environments that are slow to draw: rendered once, at the rows that training uses, by worker processes.
+
+    rows      0    5    10   15   | 125  130        every `stride`-th row of each episode
+    frames    f0   f1   f2   f3   | f4   f5         (R, 3, size, size) uint8, contiguous, read as a memory map
+
+A window begins at a row that has a frame; with a stride that divides the frame-skip, all its frames are there.
+"""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from jepa.envs.registry import render_states
+from jepa.errors import JepaError
+from jepa.files import atomic_path
+
+CHUNK = 256  # frames that one worker renders between two reports
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """frames: (R, 3, size, size) uint8. position: (N,) int64, the frame of each row of the episodes, -1 for none."""
+
+    frames: np.ndarray
+    position: np.ndarray
+
+    @classmethod
+    def open(cls, path, rows):
+        """Read what `render` wrote for episodes of `rows` rows. Raises JepaError for another or a damaged file."""
+        try:
+            with h5py.File(path, "r") as file:
+                shown, frames = file["row"][:], file["frames"]
+                total, offset, shape = int(file.attrs["rows"]), frames.id.get_offset(), frames.shape
+            mapped = np.memmap(path, np.uint8, "r", offset, shape)
+        except FileNotFoundError:
+            raise JepaError(f"{path} does not exist; run the rule that renders it.") from None
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise JepaError(f"{path} is no file of frames ({error}); delete it and render it again.") from None
+        if total != rows or len(shown) != shape[0]:
+            raise JepaError(f"{path} shows episodes of {total} rows, not of {rows}; delete it and render it again.")
+        position = np.full(rows, -1, dtype=np.int64)
+        position[shown] = np.arange(len(shown))
+        return cls(mapped, position)
+
+    @property
+    def size(self):
+        return self.frames.shape[-1]
+
+    def covers(self, rows):
+        """Whether every row of each line has a frame. rows: (M, F) int. Returns (M,) bool."""
+        return (self.position[rows] >= 0).all(-1)
+
+    def of(self, rows):
+        """Frames of rows (any shape) int, as (*shape, 3, size, size) uint8."""
+        return self.frames[self.position[rows]]
+
+
+def rows_shown(episodes, stride):
+    """Every `stride`-th row of each episode, counted from its first: (R,) int64, ascending."""
+    within = np.arange(len(episodes.states)) - np.repeat(episodes.ep_offset, episodes.ep_len)
+    return np.flatnonzero(within % stride == 0)
+
+
+def render(episodes, path, size, stride, *, workers=1, progress=True):
+    """Render the frames of every `stride`-th row into `path`, complete or not at all.
+
+    size: pixels of a side. workers: processes, each with a renderer of its own. Returns facts for the provenance:
+    {frames, size, stride, quality}.
+    """
+    from jepa.envs.registry import module
+
+    rows = rows_shown(episodes, stride)
+    parts = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
+    jobs = [(episodes.env, episodes.states[part], size) for part in parts]
+    bar = tqdm(total=len(rows), unit="frame", disable=not progress, mininterval=2.0, dynamic_ncols=True)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"env": episodes.env, "rows": len(episodes.states), "stride": stride})
+        file.create_dataset("row", data=rows)
+        frames = file.create_dataset("frames", (len(rows), 3, size, size), np.uint8)
+        done = 0
+        for rendered in _rendered(jobs, workers):
+            frames[done : done + len(rendered)] = rendered
+            done += len(rendered)
+            bar.update(len(rendered))
+    bar.close()
+    quality = getattr(module(episodes.env), "QUALITY", "exact")
+    return {"frames": len(rows), "size": size, "stride": stride, "quality": quality}
+
+
+def _rendered(jobs, workers):
+    """The frames of each job, in order."""
+    if workers == 1 or len(jobs) == 1:
+        yield from (_render(job) for job in jobs)
+        return
+    # Started afresh: a GL context does not survive a fork.
+    with ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(_render, jobs)
+
+
+def _render(job):
+    return render_states(*job)
