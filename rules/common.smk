@@ -19,7 +19,6 @@ from jepa.config import (
     source_of,
     split_settings,
 )
-from jepa.envs.registry import ON_THE_FLY
 from jepa.errors import JepaError
 from jepa.forecast import forecast
 from jepa.provenance import code_hash as hash_of_script
@@ -80,8 +79,6 @@ if not workflow.deployment_settings.deployment_method:
     PREFIX += f"export PATH={Path(sys.executable).parent}:$PATH; "
 if CONFIG["data"]["mirror"]:
     PREFIX += f"export JEPA_DATA_MIRROR={shlex.quote(CONFIG['data']['mirror'])}; "
-if "cube" in QANTARA["environments"]:
-    PREFIX += f"export JEPA_CUBE_QUALITY={QANTARA['environments']['cube']['quality']}; "
 shell.prefix(PREFIX)
 
 
@@ -113,6 +110,46 @@ def memory(mib):
 def gpus(rule):
     """GPUs that a job of this rule asks a cluster for; a job uses one where it finds one, and the CPU otherwise."""
     return CONFIG["gpus"].get(rule, 0)
+
+
+def training_data(wildcards):
+    """What a checkpoint is trained on: episodes, and frames where they are rendered once; elsewhere training draws."""
+    recipe, env = getattr(wildcards, "recipe", "default"), wildcards.env
+    encoder = recipe_settings(CONFIG, recipe, env)["encoder"]
+    files = {"episodes": f"{DATA}/{env}.h5"}
+    if "stride" in QANTARA["environments"][env]:
+        files["frames"] = f"{DATA}/frames/{env}-{encoder['size']}.h5"
+    if encoder["kind"] == "dinov2":
+        files["weights"] = f"{DATA}/dinov2_vits14.pth"
+    return files
+
+
+def frames_option(wildcards, input):
+    return f"--frames {input.frames}" if "frames" in input.keys() else ""
+
+
+def training_settings(wildcards):
+    """A resolved recipe, with the place of pretrained weights where it wants some.
+
+    Of the wildcards alone: Snakemake does not re-run a job for a parameter that is derived from its input.
+    """
+    settings, files = recipe_settings(CONFIG, wildcards.recipe, wildcards.env), training_data(wildcards)
+    if "weights" in files:
+        settings["encoder"]["weights"] = files["weights"]
+    return as_json(settings)
+
+
+def demonstrator(wildcards):
+    """What episodes are made from, where it is a file: an official dataset, or a trained expert."""
+    env, official = wildcards.env, CONFIG["data"]["files"].get(wildcards.env)
+    if official:
+        return {"file": official}
+    learned = episode_settings(CONFIG, env)["generator"].get("expert") == "sac"
+    return {"expert": f"{DATA}/experts/{env}/model.safetensors"} if learned else {}
+
+
+def demonstrator_options(wildcards, input):
+    return " ".join(f"--{name} {shlex.quote(path)}" for name, path in input.items())
 
 
 def results_of(paper, name):

@@ -1,36 +1,6 @@
 # Qantara's data: demonstrations (states and actions), then the frames that training uses, then the frozen pairs.
 
 
-def training_data(wildcards):
-    """What a checkpoint is trained on: episodes, and frames where they are not drawn on the fly."""
-    recipe, env = getattr(wildcards, "recipe", "default"), wildcards.env
-    encoder = recipe_settings(CONFIG, recipe, env)["encoder"]
-    files = {"episodes": f"{DATA}/{env}.h5"}
-    if env not in ON_THE_FLY:
-        files["frames"] = f"{DATA}/frames/{env}-{encoder['size']}.h5"
-    if encoder["kind"] == "dinov2":
-        files["weights"] = f"{DATA}/dinov2_vits14.pth"
-    return files
-
-
-def frames_option(wildcards, input):
-    return f"--frames {input.frames}" if "frames" in input.keys() else ""
-
-
-def training_settings(wildcards, input):
-    """A resolved recipe, with the place of pretrained weights where it wants some."""
-    settings = recipe_settings(CONFIG, wildcards.recipe, wildcards.env)
-    if "weights" in input.keys():
-        settings["encoder"]["weights"] = input.weights
-    return as_json(settings)
-
-
-def expert_of(wildcards):
-    """The trained demonstrator, where the environment's generator asks for one."""
-    learned = episode_settings(CONFIG, wildcards.env)["generator"].get("expert") == "sac"
-    return [f"{DATA}/experts/{wildcards.env}/model.safetensors"] if learned else []
-
-
 rule train_expert:
     output:
         model=f"{DATA}/experts/{{env}}/model.safetensors",
@@ -78,7 +48,7 @@ rule fetch_weights:
 
 rule generate_episodes:
     input:
-        expert_of,
+        unpack(demonstrator),
     output:
         episodes=f"{DATA}/{{env}}.h5",
         provenance=f"{DATA}/{{env}}.provenance.json",
@@ -94,11 +64,11 @@ rule generate_episodes:
         mem_mb=memory(3000),
     params:
         settings=lambda wildcards: as_json(episode_settings(CONFIG, wildcards.env)),
-        expert=lambda wildcards, input: f"--expert {input}" if input else "",
+        options=demonstrator_options,
         code=code_hash("generate_episodes"),
     shell:
         "python workflow/scripts/generate_episodes.py --env {wildcards.env} --settings {params.settings:q} "
-        "{params.expert} --out {output.episodes} --provenance {output.provenance} > {log} 2>&1"
+        "{params.options} --out {output.episodes} --provenance {output.provenance} > {log} 2>&1"
 
 
 rule render_frames:

@@ -80,7 +80,8 @@ rule measure_dense:
     resources:
         expected_s=seconds("measure_dense"),
         runtime=minutes("measure_dense"),
-        mem_mb=memory(2000),
+        mem_mb=memory(4000),
+        gpu=gpus("evaluate_qantara"),
     params:
         frames=frames_option,
         code=code_hash("measure_dense"),

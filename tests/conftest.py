@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow", "profiles", "paper", "envs")
@@ -21,11 +22,14 @@ class Workflow:
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
             copy(ROOT / part, folder / part)
 
-    def run(self, *arguments, timeout=600):
-        """snakemake with these arguments on two cores. Returns the finished process, its output as text."""
+    def run(self, *arguments, timeout=900, variables=None):
+        """snakemake with these arguments on two cores. Returns the finished process, its output as text.
+
+        variables: of the environment, beside the present ones.
+        """
         command = [Path(sys.executable).parent / "snakemake", "--cores", "2", *arguments]
         environment = {k: v for k, v in os.environ.items() if k != "JEPA_DATA_MIRROR"}
-        environment |= {"COLUMNS": "200"}
+        environment |= {"COLUMNS": "200"} | (variables or {})
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -35,6 +39,13 @@ class Workflow:
             timeout=timeout,
             env=environment,
         )
+
+    def edit(self, change):
+        """Apply `change` to the configuration, a nested dict, and write it back."""
+        path = self.folder / "config.yaml"
+        config = yaml.safe_load(path.read_text())
+        change(config)
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def planned(self, *arguments):
         """{rule name: jobs} of a dry run; rule names are printed with spaces by the logger."""

@@ -147,9 +147,8 @@ def demonstrations(count=20, rows=61, spread=0.1):
     for t in range(rows - 1):
         states[:, t + 1] = states[:, t] + np.float32(SPEED) * actions[:, t]
     lengths = np.full(count, rows)
-    return Episodes(
-        states.reshape(-1, 2), actions.reshape(-1, 2), lengths, np.arange(count) * rows, states[:, -1], "plane"
-    )
+    offsets, origin = np.arange(count) * rows, np.arange(count)
+    return Episodes(states.reshape(-1, 2), actions.reshape(-1, 2), lengths, offsets, states[:, -1], origin, "plane")
 
 
 @pytest.fixture

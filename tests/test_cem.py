@@ -109,10 +109,11 @@ def test_the_bound_on_memory_changes_no_plan(model, goals, monkeypatch):
         return cem.plan_all(model, model.start(torch.zeros(N, 2)), goals, **SEARCH, generators=generators(range(N)))
 
     at_once = plan()
-    model.asked.clear()
-    monkeypatch.setitem(cem.ROLLOUTS, "cpu", 2 * SEARCH["candidates"])
-    assert torch.equal(plan(), at_once)
-    assert max(len(query[1]) for query in model.asked) == 2 * SEARCH["candidates"]
+    for most, episodes in ((2 * SEARCH["candidates"], 2), (1, 1)):  # one episode runs, however little fits
+        model.asked.clear()
+        monkeypatch.setitem(cem.ROLLOUTS, "cpu", most)
+        assert torch.equal(plan(), at_once)
+        assert max(len(query[1]) for query in model.asked) == episodes * SEARCH["candidates"]
 
 
 def test_more_elites_than_candidates_are_refused(model, goals):

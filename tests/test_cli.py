@@ -93,6 +93,22 @@ def test_doctor_reports_every_topic():
     assert done.returncode == (1 if "FAIL" in done.stdout else 0)
 
 
+@pytest.mark.parametrize(("scale", "weights"), [("smoke", False), ("paper", True)])
+def test_doctor_asks_the_sources_of_what_the_scale_wants(scale, weights, tmp_path):
+    (tmp_path / "pusht.zip").touch()
+    environment = os.environ | {"JEPA_DATA_MIRROR": str(tmp_path), "JEPA_GL": "none"}
+    done = subprocess.run(
+        [JEPA, "doctor", "--scale", scale], cwd=ROOT, capture_output=True, text=True, timeout=120, env=environment
+    )
+    lines = {line.split()[2]: line for line in done.stdout.splitlines() if line.startswith("data ")}
+    push_t = lines["pusht_human:"]
+    assert f"{tmp_path} has 1 of 2 files" in push_t and "columbia.edu: " in push_t and "generate: " in push_t
+    assert ("dinov2_vits14:" in lines) == weights
+    if weights:
+        text = lines["dinov2_vits14:"]
+        assert "has 0 of 1 files" in text and "fbaipublicfiles.com: " in text and "generate" not in text
+
+
 def test_export_writes_lewms_columns(tmp_path):
     import h5py
 

@@ -94,6 +94,19 @@ def test_an_environment_changes_what_it_lists_and_a_recipe_comes_after_it(raw):
     assert pair_settings(config, "push_t")["pairs"] == 9 != pair_settings(config, "two_room")["pairs"]
 
 
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_an_environment_can_be_taken_out_at_every_scale(raw, scale):
+    del raw["qantara"]["environments"]["cube"], raw["qantara"]["environments"]["two_room"]
+    config = resolve(raw | {"scale": scale}, SCHEMA)
+    assert list(config["qantara"]["environments"]) == ["push_t", "reacher"]
+
+
+def test_quality_is_part_of_what_a_model_knows(raw):
+    config = resolve(raw, SCHEMA)
+    assert recipe_settings(config, "default", "cube")["data"]["quality"] == "fast"
+    assert "quality" not in recipe_settings(config, "default", "reacher")["data"]
+
+
 def test_the_protocol_reaches_training_pairs_and_floors(raw):
     raw["qantara"]["protocol"] = "released"
     config = resolve(raw, SCHEMA)
@@ -155,6 +168,12 @@ def put(raw, path, value):
         ("mop.arms.majority", {"predictor": {"kind": "mop"}}, ["mop.arms", "'majority'", "choose another"]),
         ("expected_seconds.train_mob", 3, ["expected_seconds", "'train_mob'", "train_mop"]),
         ("qantara.environments.cube.stride", 3, ["qantara.environments.cube.stride", "3", "must divide"]),
+        (
+            "qantara.environments.cube",
+            {"episodes": 3, "stride": 5},
+            ["qantara.environments.cube", "'quality' is a required"],
+        ),
+        ("qantara.environments.push_t.generator", {"steps": 3}, ["push_t.generator", "'steps'", "noise"]),
         ("qantara.environments.door", {}, ["qantara.environments", "'door'", "two_room"]),
         ("qantara.protocol", "mine", ["qantara.protocol", "'mine'", "'repaired', 'released'"]),
         ("data.files", {"cube": "x"}, ["data.files", "'cube'", "push_t"]),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from jepa.evaluation import dense
 from jepa.evaluation.dense import measure
 from linear_world import HEADING, SKIP, LinearModel, demonstrations, plane  # noqa: F401
 
@@ -33,6 +34,28 @@ def test_behaviour_cloning_cannot_beat_the_demonstrators_spread(errors):
 def test_latents_of_a_plane_have_at_most_two_dimensions(errors):
     assert 1 < errors["participation_ratio"] <= 2 + 1e-6
     assert errors["parameters"] == 1
+
+
+@pytest.mark.parametrize("together", [1, 7])
+def test_windows_in_groups_have_the_same_errors(errors, monkeypatch, together):
+    window = 5 * 3 * 8**2  # bytes of its frames
+    monkeypatch.setattr(dense, "BYTES", together * window + window // 2)
+    model = LinearModel()
+    in_groups = measure(model, demonstrations(200, spread=SPREAD), range(200), seed=0)
+    assert max(len(query[1]) for query in model.asked) == together
+    assert in_groups.pop("gcbc_error") is errors.pop("gcbc_error") is None
+    assert in_groups == pytest.approx(errors, rel=1e-5, abs=1e-9)
+
+
+def test_the_noise_of_a_window_does_not_depend_on_its_group():
+    def drawn(groups):
+        noise = dense.Noise(6, torch.Generator().manual_seed(0))
+        draws = [noise.of(rows) for rows in groups]
+        return [torch.cat(parts) for parts in zip(*([draw(2), draw(3, 1), draw(2)] for draw in draws), strict=True)]
+
+    together, apart = drawn([slice(0, 6)]), drawn([slice(0, 4), slice(4, 8)])
+    assert all(torch.equal(*pair) for pair in zip(together, apart, strict=True))
+    assert not torch.equal(together[0], together[2])
 
 
 def test_a_model_without_an_action_head_is_asked_for_no_action():

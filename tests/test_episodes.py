@@ -172,7 +172,7 @@ def _missing_action(parts):
         (_too_long, "end to end"),
         (_nan_state, "state of row 3 is not finite"),
         (_nan_action, "action of row 1 is not finite"),
-        (_missing_target, "1 targets for 2 episodes"),
+        (_missing_target, "1 targets and 2 origins for 2 episodes"),
         (_missing_action, "one row each"),
     ],
 )
@@ -229,3 +229,11 @@ def test_ten_thousand_episodes_take_seconds(tmp_path):
     assert time.process_time() - started < 10
     lengths = Episodes.open(tmp_path / "e.h5").ep_len
     assert len(lengths) == 10_000 and abs(lengths.mean() - 92) < 2
+
+
+def test_episodes_of_one_origin_stay_on_one_side(tmp_path):
+    write(tmp_path / "e.h5", **columns((4,) * 40), origin=np.arange(40) % 10)
+    episodes = Episodes.open(tmp_path / "e.h5")
+    kept, held = episodes.split(0.2, 3)
+    assert len(held) == 8 and len(kept) == 32
+    assert not set(episodes.origin[kept]) & set(episodes.origin[held])

@@ -101,7 +101,7 @@ def test_without_demonstrations_auto_falls_back_and_says_so(tmp_path, monkeypatc
     assert facts["message"] in capsys.readouterr().err
     with pytest.raises(NetworkError, match="data.source to generate"):
         generate(tmp_path / "b.h5", 0, 1, source="download", progress=False)
-    assert [file.name for file in tmp_path.iterdir()] == ["a.h5"]
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["a.h5"]
 
 
 @pytest.mark.parametrize(("options", "complaint"), [({"episodes": 0}, "at least 1"), ({"noise": -1}, "not negative")])

@@ -12,8 +12,8 @@ from jepa.errors import JepaError
 
 @pytest.fixture
 def fresh(monkeypatch):
-    """As in a process that has not probed: neither variable is set, and both are put back afterwards."""
-    for name in ("JEPA_GL", "MUJOCO_GL"):
+    """As in a process that has not probed: no variable is set, and all are put back afterwards."""
+    for name in ("JEPA_GL", "MUJOCO_GL", "PYOPENGL_PLATFORM"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -62,6 +62,13 @@ def test_a_choice_that_does_not_render_gives_way(interpreter, monkeypatch, chose
     monkeypatch.setenv("MUJOCO_GL", chosen)
     interpreter('[ "$MUJOCO_GL" = egl ]')
     assert gl.require() == "egl" == os.environ["MUJOCO_GL"]
+
+
+@pytest.mark.parametrize(("platform", "kept"), [("osmesa", "osmesa"), ("egl", None), ("x11", None)])
+def test_a_platform_that_contradicts_the_backend_is_removed(interpreter, monkeypatch, platform, kept):
+    monkeypatch.setenv("PYOPENGL_PLATFORM", platform)
+    interpreter('[ "$MUJOCO_GL" = osmesa ] && [ -z "$PYOPENGL_PLATFORM" ]')
+    assert gl.require() == "osmesa" and os.environ.get("PYOPENGL_PLATFORM") == kept
 
 
 def test_a_driver_that_hangs_is_given_up(interpreter, monkeypatch):

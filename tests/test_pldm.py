@@ -44,6 +44,16 @@ def test_the_covariance_penalty_is_the_squared_correlation_of_copied_dimensions(
     torch.testing.assert_close(covariance_penalty(z + 7), covariance_penalty(z), atol=1e-5, rtol=1e-4)
 
 
+def test_variance_and_covariance_keep_float32_under_autocast():
+    z = torch.randn(64, 3, 16, generator=generator()) * 0.1 + 5
+    with torch.autocast("cpu", torch.bfloat16):
+        penalty, hinges = covariance_penalty(z), [variance_hinge(z, dim) for dim in (0, 1)]
+        of_half = covariance_penalty(z.bfloat16())
+    assert penalty.dtype == of_half.dtype == torch.float32
+    assert torch.equal(penalty, covariance_penalty(z))
+    assert all(torch.equal(hinge, variance_hinge(z, dim)) for dim, hinge in enumerate(hinges))
+
+
 def test_every_term_is_weighed_by_its_own_coefficient():
     values = {}
     for name in (None, *LOSS):

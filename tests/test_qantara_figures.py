@@ -20,11 +20,11 @@ def draws(tmp_path):
     return tmp_path / "draws.npz"
 
 
-def rollouts(folder, env, frames=None):
+def rollouts(folder, env, frames=None, **more):
     if frames is None:
         frames = np.random.default_rng(0).integers(0, 255, (4, 7, 8, 8, 3), dtype=np.uint8)
     path, tag = folder / f"{env}.npz", folder / f"{env}.provenance.json"
-    np.savez(path, env=env, rows=ROWS, columns=np.arange(7), frames=frames)
+    np.savez(path, env=env, rows=ROWS, columns=np.arange(7), frames=frames, **more)
     tag.write_text(json.dumps({"dataset": env, "tag": "same"}))
     return path, tag
 
@@ -56,6 +56,17 @@ def test_every_environment_has_a_place_in_figure_2():
 def test_rollouts_without_a_data_tag_are_refused(tmp_path):
     with pytest.raises(JepaError, match="two_room"):
         draw("figure2", [rollouts(tmp_path, "two_room")[0]], tmp_path)
+
+
+def test_the_protocol_is_drawn_and_an_unknown_one_refused(tmp_path):
+    drawn = set()
+    for more in ({}, {"protocol": "repaired"}, {"protocol": "released"}):
+        path, tag = rollouts(tmp_path, "two_room", **more)
+        drawn.add(draw("figure2", [path], tmp_path, [tag]))
+    assert len(drawn) == 3
+    path, tag = rollouts(tmp_path, "two_room", protocol="secret")
+    with pytest.raises(JepaError, match="two_room.npz.*'secret'"):
+        draw("figure2", [path], tmp_path, [tag])
 
 
 def test_damaged_inputs_are_named(draws, tmp_path):

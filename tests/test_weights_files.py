@@ -2,9 +2,12 @@
 
 import hashlib
 import random
+import subprocess
+import sys
 
 import pytest
 
+from conftest import ROOT
 from jepa.data import registry
 from jepa.data.download import ChecksumError, NetworkError
 from jepa.data.weights_files import DATASET, obtain
@@ -89,3 +92,11 @@ def test_what_cannot_be_had_is_said(official, tmp_path, monkeypatch):
         obtain("mirror", tmp_path, tmp_path / "w.pth")
     with pytest.raises(JepaError, match="cannot be generated; set data.sources.dinov2_vits14"):
         obtain("generate", None, tmp_path / "w.pth")
+
+
+def test_the_script_says_that_weights_cannot_be_generated(tmp_path):
+    script = ROOT / "workflow/scripts/fetch_weights.py"
+    out = [f"--out={tmp_path / 'w.pth'}", f"--provenance={tmp_path / 'w.json'}"]
+    done = subprocess.run([sys.executable, script, "--source=generate", *out], capture_output=True, text=True)
+    assert done.returncode == 2 and "cannot be generated; set data.sources.dinov2_vits14" in done.stderr
+    assert not list(tmp_path.iterdir())

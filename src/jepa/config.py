@@ -33,6 +33,9 @@ def resolve(raw, schema_path):
     if scale not in raw["scales"]:
         raise JepaError(f"config key `scale` is {scale!r}; allowed are {', '.join(raw['scales'])}.")
     config = merge({key: value for key, value in raw.items() if key != "scales"}, raw["scales"][scale])
+    environments = config["qantara"]["environments"]
+    for env in set(environments) - set(raw["qantara"]["environments"]):  # taken out there: out at every scale
+        del environments[env]
     _validate(config | {"scales": raw["scales"]}, schema)
     _check_names(config)
     return config
@@ -86,7 +89,7 @@ def _check_names(config):
                 f"`qantara.base.data.frame_skip`, which is {skip}."
             )
     for recipe in config["qantara"]["recipes"]:
-        predictor = recipe_settings(config, recipe, "two_room")["predictor"]
+        predictor = recipe_settings(config, recipe, next(iter(environments)))["predictor"]
         if predictor["residual"] and not predictor["bridge"]:
             raise JepaError(
                 f"config key `qantara.recipes.{recipe}.predictor` has bridge: false with residual: true; the residual "
@@ -132,7 +135,8 @@ def recipe_settings(config, recipe, env):
     if recipe not in qantara["recipes"]:
         raise JepaError(f"recipe {recipe!r} is unknown; allowed are {', '.join(qantara['recipes'])}.")
     settings = merge(merge(qantara["base"], _environment(config, env)["base"]), qantara["recipes"][recipe])
-    settings["data"]["protocol"] = qantara["protocol"]
+    quality = frame_settings(config, env)["quality"]
+    settings["data"] |= {"protocol": qantara["protocol"]} | ({"quality": quality} if quality else {})
     return settings
 
 
@@ -142,6 +146,8 @@ def evaluation_settings(config, dispatch, env):
     dispatch: `cem`, or one that does not plan (`bc`, `video-inverse`, the floors), which is repeated more often.
     """
     evaluation = merge(config["qantara"]["evaluation"], _environment(config, env)["evaluation"])
+    if dispatch == "gcbc":  # without noise: another evaluation seed would repeat the same episodes
+        return {"eval_seeds": 1}
     if dispatch != "cem":
         return {"eval_seeds": evaluation["eval_seeds_cheap"]}
     return {key: evaluation[key] for key in ("eval_seeds", "candidates", "elites", "iterations", "horizon")}
@@ -160,21 +166,16 @@ def split_settings(config):
 
 
 def episode_settings(config, env):
-    """What the episodes of an environment depend on: {episodes, seed, source, file, generator}."""
+    """What the episodes of an environment depend on beside files: {episodes, seed, generator}."""
     environment = _environment(config, env)
-    return {
-        "episodes": environment["episodes"],
-        "seed": config["data"]["seed"],
-        "source": source_of(config, env),
-        "file": config["data"]["files"].get(env),
-        "generator": environment["generator"],
-    }
+    generator = environment["generator"] | ({"source": source_of(config, env)} if env == "push_t" else {})
+    return {"episodes": environment["episodes"], "seed": config["data"]["seed"], "generator": generator}
 
 
 def frame_settings(config, env):
-    """What the stored frames of an environment depend on: {stride, quality}; quality is that of evaluation, too."""
-    environment = config["qantara"]["environments"][env]
-    return {"stride": environment["stride"], "quality": environment.get("quality")}
+    """What the stored frames of an environment depend on: {stride, quality}; None is the only quality there is."""
+    environment = _environment(config, env)
+    return {"stride": environment.get("stride", 1), "quality": environment.get("quality")}
 
 
 def _environment(config, env):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -10,7 +11,7 @@ import psutil
 from jepa.envs import gl
 
 # Gigabytes that a scale needs: memory, and disk for data and results.
-NEEDS_GB = {"smoke": (2, 1), "laptop": (6, 3), "paper": (8, 5)}
+NEEDS_GB = {"smoke": (2, 1), "laptop": (6, 3), "paper": (8, 160)}
 
 
 def checks(config):
@@ -49,7 +50,6 @@ def checks(config):
 def report(config, out):
     """Write the report to `out`; True when nothing that the scale needs is missing."""
     from jepa.data.fetch import sources
-    from jepa.reporting.contents import DATASETS
 
     healthy = True
     for topic, good, text in checks(config):
@@ -57,7 +57,28 @@ def report(config, out):
         mark = {True: "ok", False: "FAIL", None: "--"}[good]
         print(f"{topic:<10} {mark:<5} {text}", file=out, flush=True)
     mirror = config["data"]["mirror"] or os.environ.get("JEPA_DATA_MIRROR")
-    for maze in config["mop"]["mazes"]:
-        answers = "; ".join(f"{name}: {answer}" for name, answer in sources(DATASETS[maze], mirror))
-        print(f"{'data':<10} {'--':<5} {DATASETS[maze]}: {answers}", file=out, flush=True)
+    wanted = datasets(config)
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        answers = pool.map(lambda dataset: sources(dataset, mirror), wanted)
+        for dataset, of_dataset in zip(wanted, answers, strict=True):
+            text = "; ".join(
+                f"{name}: {answer}" for name, answer in of_dataset if name != "generate" or wanted[dataset]
+            )
+            print(f"{'data':<10} {'--':<5} {dataset}: {text}", file=out, flush=True)
     return healthy
+
+
+def datasets(config):
+    """{registry entry that the runs of this scale want: whether something generated can stand in for it}"""
+    from jepa.config import recipe_settings
+    from jepa.data import push_t_files, weights_files
+    from jepa.reporting import qantara_grid
+    from jepa.reporting.contents import DATASETS
+
+    wanted = {DATASETS[maze]: True for maze in config["mop"]["mazes"]}
+    if "push_t" in config["qantara"]["environments"] and not config["data"]["files"].get("push_t"):
+        wanted[push_t_files.DATASET] = True
+    trained = {cell[1:] for cell in qantara_grid.runs(config) if cell[0] == "dense"}
+    if any(recipe_settings(config, *cell)["encoder"]["kind"] == "dinov2" for cell in trained):
+        wanted[weights_files.DATASET] = False
+    return wanted

@@ -30,6 +30,7 @@ def main():
         np.savez_compressed(
             temporary,
             env=np.array(episodes.env),
+            protocol=np.array(model.settings["data"].get("protocol", "repaired")),
             rows=np.array(ROWS),
             columns=np.arange(BLOCKS + 1),
             frames=result["frames"][0],

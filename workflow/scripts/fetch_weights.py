@@ -10,7 +10,7 @@ from jepa.provenance import Record
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", required=True, choices=["auto", "mirror", "download"])
+    parser.add_argument("--source", required=True, help="auto, mirror or download")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()

@@ -15,22 +15,17 @@ from jepa.provenance import Record
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--env", required=True)
-    parser.add_argument(
-        "--settings", required=True, type=json.loads, help="JSON: episodes, seed, source, file, generator's options"
-    )
+    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: episodes, seed, generator's options")
+    parser.add_argument("--file", type=Path, help="an official dataset to convert instead of generating one")
     parser.add_argument("--expert", type=Path, help="model.safetensors of a trained demonstrator")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()
     record, settings = Record(__file__), a.settings
-    if settings["file"]:
-        facts = convert(a.env, Path(settings["file"]), a.out)
+    if a.file:
+        facts = convert(a.env, a.file, a.out)
     else:
-        options = dict(settings["generator"])
-        if a.env == "push_t":
-            options["source"] = settings["source"]
-        if a.expert:
-            options["policy"] = a.expert.parent
+        options = settings["generator"] | ({"policy": a.expert.parent} if a.expert else {})
         facts = generator_of(a.env)(a.out, settings["seed"], settings["episodes"], **options)
     written = {
         "dataset": a.env,
@@ -39,7 +34,9 @@ def main():
         "sha256": {a.out.name: file_hash(a.out)},
         "facts": facts,
     }
-    record.write(a.provenance, inputs=[], settings=settings, seed=settings["seed"], **written)
+    record.write(
+        a.provenance, inputs=[p for p in (a.file, a.expert) if p], settings=settings, seed=settings["seed"], **written
+    )
 
 
 def generator_of(env):

@@ -14,13 +14,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", required=True, type=Path)
     parser.add_argument("--size", required=True, type=int, help="pixels of a side")
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: stride, every how many rows")
+    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: stride, every how many rows; quality")
     parser.add_argument("--workers", type=int, default=1, help="processes, each with a renderer of its own")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()
     record = Record(__file__)
-    facts = frames.render(Episodes.open(a.episodes), a.out, a.size, a.settings["stride"], workers=a.workers)
+    facts = frames.render(Episodes.open(a.episodes), a.out, a.size, **a.settings, workers=a.workers)
     record.write(a.provenance, inputs=[a.episodes], settings=a.settings, **facts)
 
 

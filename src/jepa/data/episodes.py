@@ -20,7 +20,7 @@ from jepa.files import atomic_path
 from jepa.random import rng_of
 
 PROTOCOLS = ("repaired", "released")
-COLUMNS = ("state", "action", "ep_len", "ep_offset", "target")
+COLUMNS = ("state", "action", "ep_len", "ep_offset", "target", "origin")
 EXPORT_CHUNK = 256  # frames rendered and written together
 
 
@@ -29,8 +29,9 @@ class Episodes:
     """E episodes of N rows in all.
 
     states: (N, ds) float32. actions: (N, da) float32, NaN in the last row of each episode. ep_len, ep_offset: (E,)
-    int64. target: (E, ds) float32, where the demonstrator was going. env: name of the environment. frames: Frames of
-    the rows that windows may use, or None where they are rendered from the states.
+    int64. target: (E, ds) float32, where the demonstrator was going. origin: (E,) int64, what an episode was made from
+    (the human demonstration of a replay; elsewhere itself): one origin is never on both sides of a split. env: name of
+    the environment. frames: Frames of the rows that windows may use, or None where they are rendered from the states.
     """
 
     states: np.ndarray
@@ -38,6 +39,7 @@ class Episodes:
     ep_len: np.ndarray
     ep_offset: np.ndarray
     target: np.ndarray
+    origin: np.ndarray
     env: str
     frames: Frames | None = None
 
@@ -56,20 +58,22 @@ class Episodes:
         except (OSError, KeyError) as error:
             raise JepaError(f"{path} is no file of episodes ({error}); delete it and generate it again.") from None
         _check(path, *columns)
-        return cls(*columns, env, None if frames is None else Frames.open(frames, len(columns[0])))
+        return cls(*columns, env, None if frames is None else Frames.open(frames, columns[0]))
 
     def split(self, holdout=0.1, seed=0, protocol="repaired"):
         """Episodes for training and episodes for evaluation, sorted: two int arrays. A seed gives one split.
 
-        repaired: disjoint, `holdout` of the episodes are for evaluation. released: all episodes, twice; LeWM's
-        evaluation pairs come from its training file, and `clip_split` holds out windows. Raises JepaError for another
-        protocol and when a part would be empty.
+        repaired: disjoint, all episodes of `holdout` of the origins are for evaluation. released: all episodes, twice;
+        LeWM's evaluation pairs come from its training file, and `clip_split` holds out windows. Raises JepaError for
+        another protocol and when a part would be empty.
         """
         if protocol not in PROTOCOLS:
             raise JepaError(f"protocol {protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}.")
         if protocol == "released":
             return (np.arange(len(self.ep_len)),) * 2
-        return _two_parts(len(self.ep_len), holdout, rng_of("split", self.env, seed), "episodes")
+        origins = np.unique(self.origin)
+        parts = _two_parts(len(origins), holdout, rng_of("split", self.env, seed), "episodes")
+        return tuple(np.flatnonzero(np.isin(self.origin, origins[part])) for part in parts)
 
     def windows(self, episode_ids, T=4, frame_skip=5):
         """Start rows of every window of T * frame_skip + 1 rows inside one of the episodes, (M,) int64.
@@ -155,8 +159,11 @@ def _shown(starts, T, frame_skip):
     return starts[:, None] + frame_skip * np.arange(T + 1)
 
 
-def write(path, *, states, actions, ep_len, target, env, seed, generator):
-    """Write episodes, complete or not at all. The arguments are as in Episodes. Raises JepaError as `open` does."""
+def write(path, *, states, actions, ep_len, target, env, seed, generator, origin=None):
+    """Write episodes, complete or not at all. The arguments are as in Episodes. Raises JepaError as `open` does.
+
+    origin: None where every episode is of its own.
+    """
     ep_len = np.asarray(ep_len, dtype=np.int64)
     columns = (
         np.asarray(states, dtype=np.float32),
@@ -164,6 +171,7 @@ def write(path, *, states, actions, ep_len, target, env, seed, generator):
         ep_len,
         np.cumsum(ep_len) - ep_len,
         np.asarray(target, dtype=np.float32),
+        np.arange(len(ep_len)) if origin is None else np.asarray(origin, dtype=np.int64),
     )
     _check(path, *columns)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
@@ -201,7 +209,7 @@ def export_lewm(episodes, path, size=224):
             pixels[part] = render_states(episodes.env, episodes.states[part], size).transpose(0, 2, 3, 1)
 
 
-def _check(path, states, actions, ep_len, ep_offset, target):
+def _check(path, states, actions, ep_len, ep_offset, target, origin):
     """Raise JepaError with the first thing that is wrong with episodes."""
 
     def refuse(problem):
@@ -215,8 +223,8 @@ def _check(path, states, actions, ep_len, ep_offset, target):
         refuse(f"episode {int(np.argmax(ep_len < 1))} has no rows")
     if ep_len.sum() != len(states) or not np.array_equal(ep_offset, np.cumsum(ep_len) - ep_len):
         refuse(f"the episodes do not lie end to end over the {len(states)} rows")
-    if len(target) != len(ep_len):
-        refuse(f"there are {len(target)} targets for {len(ep_len)} episodes")
+    if not len(target) == len(origin) == len(ep_len):
+        refuse(f"there are {len(target)} targets and {len(origin)} origins for {len(ep_len)} episodes")
     if not np.isfinite(states).all():
         refuse(f"the state of row {int(np.argmax(~np.isfinite(states).all(-1)))} is not finite")
     last = np.zeros(len(states), dtype=bool)

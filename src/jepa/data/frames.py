@@ -6,7 +6,9 @@
 A window begins at a row that has a frame; with a stride that divides the frame-skip, all its frames are there.
 """
 
+import hashlib
 import multiprocessing
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -14,7 +16,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from jepa.envs.registry import render_states
+from jepa.envs.registry import render_states, use_quality
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 
@@ -29,20 +31,21 @@ class Frames:
     position: np.ndarray
 
     @classmethod
-    def open(cls, path, rows):
-        """Read what `render` wrote for episodes of `rows` rows. Raises JepaError for another or a damaged file."""
+    def open(cls, path, states):
+        """Read what `render` wrote for episodes with these states (N, ds). Raises JepaError for another file, damaged
+        or of other episodes."""
         try:
             with h5py.File(path, "r") as file:
                 shown, frames = file["row"][:], file["frames"]
-                total, offset, shape = int(file.attrs["rows"]), frames.id.get_offset(), frames.shape
+                digest, offset, shape = file.attrs["states"], frames.id.get_offset(), frames.shape
             mapped = np.memmap(path, np.uint8, "r", offset, shape)
         except FileNotFoundError:
             raise JepaError(f"{path} does not exist; run the rule that renders it.") from None
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise JepaError(f"{path} is no file of frames ({error}); delete it and render it again.") from None
-        if total != rows or len(shown) != shape[0]:
-            raise JepaError(f"{path} shows episodes of {total} rows, not of {rows}; delete it and render it again.")
-        position = np.full(rows, -1, dtype=np.int64)
+        if digest != _digest(states) or len(shown) != shape[0]:
+            raise JepaError(f"{path} shows other episodes; delete it and render it again.")
+        position = np.full(len(states), -1, dtype=np.int64)
         position[shown] = np.arange(len(shown))
         return cls(mapped, position)
 
@@ -65,20 +68,19 @@ def rows_shown(episodes, stride):
     return np.flatnonzero(within % stride == 0)
 
 
-def render(episodes, path, size, stride, *, workers=1, progress=True):
+def render(episodes, path, size, stride, *, quality=None, workers=1, progress=True):
     """Render the frames of every `stride`-th row into `path`, complete or not at all.
 
-    size: pixels of a side. workers: processes, each with a renderer of its own. Returns facts for the provenance:
-    {frames, size, stride, quality}.
+    size: pixels of a side. quality: of those that the environment has, None for the only one. workers: processes, each
+    with a renderer of its own. Returns facts for the provenance: {frames, size, stride, quality}.
     """
-    from jepa.envs.registry import module
-
+    use_quality(episodes.env, quality)
     rows = rows_shown(episodes, stride)
     parts = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
     jobs = [(episodes.env, episodes.states[part], size) for part in parts]
     bar = tqdm(total=len(rows), unit="frame", disable=not progress, mininterval=2.0, dynamic_ncols=True)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({"env": episodes.env, "rows": len(episodes.states), "stride": stride})
+        file.attrs.update({"env": episodes.env, "states": _digest(episodes.states), "stride": stride})
         file.create_dataset("row", data=rows)
         frames = file.create_dataset("frames", (len(rows), 3, size, size), np.uint8)
         done = 0
@@ -87,18 +89,28 @@ def render(episodes, path, size, stride, *, workers=1, progress=True):
             done += len(rendered)
             bar.update(len(rendered))
     bar.close()
-    quality = getattr(module(episodes.env), "QUALITY", "exact")
     return {"frames": len(rows), "size": size, "stride": stride, "quality": quality}
 
 
 def _rendered(jobs, workers):
-    """The frames of each job, in order."""
+    """The frames of each job, in order; no more jobs are under way than the workers need."""
     if workers == 1 or len(jobs) == 1:
-        yield from (_render(job) for job in jobs)
+        yield from map(_render, jobs)
         return
     # Started afresh: a GL context does not survive a fork.
     with ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_render, jobs)
+        under_way = deque()
+        for job in jobs:
+            under_way.append(pool.submit(_render, job))
+            if len(under_way) > 2 * workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+def _digest(states):
+    """sha256 of the states: what the frames show."""
+    return hashlib.sha256(np.ascontiguousarray(states)).hexdigest()
 
 
 def _render(job):

@@ -1,9 +1,6 @@
 """Demonstrations of Cube: OGBench's planning oracle, with a new target after each placement (Qantara App. A)."""
 
 import contextlib
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -18,12 +15,12 @@ HEIGHT = 0.02  # m, of the centre of a cube on the table
 OFFSET = 25  # steps from a start to its goal in the evaluation, for the share of pairs that are solved at the start
 
 
-def generate(path, seed, episodes, steps=200, noise=0.1, workers=1, progress=True):
+def generate(path, seed, episodes, steps=200, noise=0.1, progress=True):
     """Generate `episodes` demonstrations of `steps` actions into the HDF5 file `path` (see jepa.data.episodes).
 
-    noise: of the plans, as a share of the largest action; 0.1 is OGBench's `cube-single-play`. workers: processes. An
-    episode depends on the seed and its number, not on the others or on workers. Its row of `target` is its last state
-    with the cube at the last target.
+    noise: of the plans, as a share of the largest action; 0.1 is OGBench's `cube-single-play`. An episode depends
+    on the seed and its number, not on the others. Its row of `target` is its last state with the cube at the last
+    target.
 
     Returns the facts for provenance: generator, seed, episodes, rows, mean_steps, arrived (share of finished plans
     that end with the cube within 4 cm of the target), placements (such plans in an episode, on average), solved_pairs
@@ -32,11 +29,8 @@ def generate(path, seed, episodes, steps=200, noise=0.1, workers=1, progress=Tru
     """
     if episodes < 1 or steps < 1:
         raise JepaError(f"Cube cannot be generated with {episodes} episodes of {steps} steps; ask for at least 1.")
-    results = []
-    with _pool(min(workers, episodes)) as run, tqdm(total=episodes, unit="episode", disable=not progress) as bar:
-        for result in run(partial(demonstrate, seed=seed, steps=steps, noise=noise), range(episodes)):
-            results.append(result)
-            bar.update()
+    bar = tqdm(range(episodes), unit="episode", disable=not progress)
+    results = [demonstrate(episode, seed, steps, noise) for episode in bar]
     states, actions, target, plans, placements = (np.stack(column) for column in zip(*results, strict=True))
     generator = "planning oracle, a new target after each placement (jepa.data.generate_cube)"
     write(
@@ -118,13 +112,3 @@ def _numpy_seeded(rng):
         yield
     finally:
         np.random.set_state(before)
-
-
-@contextlib.contextmanager
-def _pool(workers):
-    """A `map` over processes started afresh, or over this one."""
-    if workers == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield pool.map

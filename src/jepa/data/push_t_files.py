@@ -129,9 +129,9 @@ def convert(path_in, path_out):
     """Write the episodes of an official full dataset as a file of ours (see jepa.data.episodes).
 
     path_in: DINO-WM's zip (its training split), or LeWM's .h5 or .h5.zst. Actions are in units of 100 px from the
-    agent, as the file has them; `target` is an episode's last state. Returns facts for provenance: generator,
-    episodes, rows, mean_steps, sha256 of the file, tag: `official`, or `kind` for another number of episodes.
-    Raises JepaError when the file is none of these, or is damaged.
+    agent, as the file has them; `target` is an episode's last state. Returns facts for provenance: source
+    (`file`), path, generator, episodes, rows, mean_steps, sha256 of the file, tag: `official`, or `kind` for another
+    number of episodes. Raises JepaError when the file is none of these, or is damaged.
     """
     path_in = Path(path_in)
     if not path_in.is_file():
@@ -140,7 +140,7 @@ def convert(path_in, path_out):
         if zipfile.is_zipfile(path_in):
             generator, (states, actions, ep_len) = "DINO-WM's noisy replays (OSF zip)", _from_dino_wm(path_in)
         else:
-            with _plain_hdf5(path_in) as plain:
+            with _plain_hdf5(path_in, Path(path_out).parent) as plain:
                 generator, (states, actions, ep_len) = "LeWM's dataset (Hub HDF5)", _from_lewm(plain)
     except (OSError, KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise JepaError(f"{path_in} is no full dataset of Push-T ({error}); fetch it again.") from None
@@ -158,6 +158,8 @@ def convert(path_in, path_out):
         generator=generator,
     )
     return {
+        "source": "file",
+        "path": str(path_in),
         "generator": generator,
         "seed": None,
         "episodes": len(ep_len),
@@ -207,8 +209,8 @@ def _from_lewm(path):
 
 
 @contextmanager
-def _plain_hdf5(path):
-    """The HDF5 file itself, or an unpacked copy of a .zst that goes afterwards."""
+def _plain_hdf5(path, folder):
+    """The HDF5 file itself, or a copy of a .zst, unpacked in `folder`, that goes afterwards."""
     if path.suffix != ".zst":
         yield path
         return
@@ -216,8 +218,8 @@ def _plain_hdf5(path):
         import zstandard
     except ImportError:
         raise JepaError(f"Reading {path.name} needs the package zstandard; install it, or unpack the file.") from None
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        plain = Path(folder, path.stem)
+    with tempfile.TemporaryDirectory(dir=folder) as unpacking:
+        plain = Path(unpacking, path.stem)
         with open(path, "rb") as packed, open(plain, "wb") as unpacked:
             shutil.copyfileobj(zstandard.ZstdDecompressor().stream_reader(packed), unpacked, 1 << 24)
         yield plain

@@ -27,6 +27,7 @@ import mujoco
 import numpy as np
 
 from jepa.envs import gl
+from jepa.envs.batch import Batch
 from jepa.errors import JepaError
 
 POSITIONS, VELOCITIES = 21, 20
@@ -124,49 +125,16 @@ def render(state, size):
     return frames
 
 
-class Simulator:
+class Simulator(Batch):
     """n environments, stepped together; they share one physics and one renderer."""
 
+    name = "Cube"
     state_dim, action_dim = POSITIONS + VELOCITIES, 5
     action_low, action_high = -np.ones(5, dtype=np.float32), np.ones(5, dtype=np.float32)
+    advance, draw, success = staticmethod(step), staticmethod(render), staticmethod(reached)
 
     def __init__(self, n):
-        self._state = np.repeat(sample_starts(1, np.random.default_rng(0)), n, axis=0)
-
-    @property
-    def state(self):
-        """A copy of the states, (n, 41) float32."""
-        return self._state.copy()
-
-    def set_state(self, states, goals=None):
-        """Place every environment exactly. states: (n, 41). goals: for environments that draw them; this does not.
-
-        Raises JepaError for a wrong shape and for numbers that are not finite.
-        """
-        states = np.array(states, dtype=np.float32)
-        if states.shape != self._state.shape:
-            raise JepaError(f"Cube states have the shape {states.shape}; give {self._state.shape}.")
-        if not np.isfinite(states).all():
-            row = int(np.argmax(~np.isfinite(states).all(-1)))
-            raise JepaError(f"Cube state {row} is not finite; look for a damaged dataset.")
-        self._state = states
-
-    def step(self, actions, active=None):
-        """One step. actions: (n, 5). active: (n,) bool, those that move; None for all. Returns the new states."""
-        if active is None:
-            self._state = step(self._state, actions)
-        else:
-            active = np.asarray(active, dtype=bool)
-            self._state[active] = step(self._state[active], np.asarray(actions)[active])
-        return self.state
-
-    def frames(self, size, index=None):
-        """Frames of the environments `index`, (m,) int or (n,) bool; None for all. (m, 3, size, size) uint8."""
-        return render(self._state if index is None else self._state[index], size)
-
-    def reached(self, goals):
-        """Success of every environment. goals: (n, 41) states. Returns (n,) bool."""
-        return reached(self._state, goals)
+        super().__init__(np.repeat(sample_starts(1, np.random.default_rng(0)), n, axis=0))
 
 
 @lru_cache(maxsize=2)

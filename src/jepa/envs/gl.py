@@ -13,14 +13,15 @@ from jepa.errors import JepaError
 
 BACKENDS = ("egl", "osmesa")  # in the order in which they are tried; both work without a display
 CHOSEN = "MUJOCO_GL"  # read by mujoco and by dm_control when they are imported
+PYOPENGL = "PYOPENGL_PLATFORM"  # mujoco refuses a backend that this variable contradicts
 FOUND = "JEPA_GL"  # what the probe found, for this process and those that it starts
 NOTHING = "none"
 TIMEOUT = 60  # seconds for one backend
 PROGRAM = "import mujoco; r = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8); r.render(); r.close()"
 SENTENCE = (
     "No OpenGL backend renders here, so there are no frames of Cube and Reacher: install libegl1 or libosmesa6 "
-    "(Debian, Ubuntu; in conda: libegl or mesalib), then run `jepa doctor`; or take both out of qantara.environments in "
-    "config.yaml, and everything else runs."
+    "(Debian, Ubuntu; in conda: libegl or mesalib), then run `jepa doctor`; or take both out of qantara.environments "
+    "in config.yaml, and everything else runs."
 )
 
 _context = None
@@ -43,12 +44,15 @@ def probe():
 def require():
     """Like `probe`, and makes the backend the one that mujoco and dm_control take when they are imported after this.
 
+    A PYOPENGL_PLATFORM that names another one is removed, as it is for the probe.
     Raises JepaError, saying what to install, where no backend renders.
     """
     backend = probe()
     if backend is None:
         raise JepaError(SENTENCE)
     os.environ[CHOSEN] = backend
+    if os.environ.get(PYOPENGL) != backend:
+        os.environ.pop(PYOPENGL, None)
     return backend
 
 
@@ -71,7 +75,7 @@ def context():
 
 def _renders(backend):
     """Whether a child process can render a frame with the backend."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYOPENGL_PLATFORM"}
+    environment = {name: value for name, value in os.environ.items() if name != PYOPENGL}
     environment[CHOSEN] = backend
     try:
         done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, timeout=TIMEOUT)

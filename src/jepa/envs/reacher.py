@@ -15,6 +15,7 @@ from importlib.resources import files
 import numpy as np
 
 from jepa.envs import gl
+from jepa.envs.batch import Batch
 from jepa.errors import JepaError
 
 REPEAT = 2  # control steps in a step
@@ -89,45 +90,16 @@ def render(states, size):
     return frames
 
 
-class Simulator:
+class Simulator(Batch):
     """n independent arms that step and render together."""
 
+    name = "Reacher"
     state_dim, action_dim = 4, 2
     action_low, action_high = np.full(2, -1, dtype=np.float32), np.full(2, 1, dtype=np.float32)
+    advance, draw, success = staticmethod(step), staticmethod(render), staticmethod(reached)
 
     def __init__(self, n):
-        self._state = np.zeros((n, self.state_dim), dtype=np.float32)
-
-    @property
-    def state(self):
-        """A copy of the states, (n, 4) float32."""
-        return self._state.copy()
-
-    def set_state(self, states, goals=None):
-        """Place every arm exactly. states: (n, 4). goals: for environments that draw them; this does not.
-
-        Raises JepaError for a wrong shape and for a state that is not finite.
-        """
-        states = np.array(states, dtype=np.float32)
-        if states.shape != self._state.shape:
-            raise JepaError(f"Reacher states have the shape {states.shape}; give {self._state.shape}.")
-        if not np.isfinite(states).all():
-            raise JepaError("A Reacher state is not finite; look for a damaged file of episodes.")
-        self._state = states
-
-    def step(self, actions, active=None):
-        """One step. actions: (n, 2). active: (n,) bool, the arms that move; None for all. Returns the new states."""
-        active = np.ones(len(self._state), dtype=bool) if active is None else np.asarray(active, dtype=bool)
-        self._state[active] = step(self._state[active], np.asarray(actions)[active])
-        return self.state
-
-    def frames(self, size, index=None):
-        """Frames of the arms `index`, (m,) int or (n,) bool; None for all. Returns (m, 3, size, size) uint8."""
-        return render(self._state if index is None else self._state[index], size)
-
-    def reached(self, goals):
-        """Success of every arm. goals: (n, 4) states. Returns (n,) bool."""
-        return reached(self._state, goals)
+        super().__init__(np.zeros((n, self.state_dim)))
 
 
 def _difference(state, goal):

@@ -3,10 +3,6 @@
 from jepa.errors import JepaError
 
 ENVIRONMENTS = ("push_t", "two_room", "cube", "reacher")
-ON_THE_FLY = (
-    "push_t",
-    "two_room",
-)  # drawn faster than stored frames are read; the others' frames are rendered once and kept
 
 
 def simulator(env_name, n):
@@ -17,6 +13,15 @@ def simulator(env_name, n):
 def render_states(env_name, states, size):
     """Frames of states. states: (N, ds). Returns (N, 3, size, size) uint8. Raises JepaError for an unknown name."""
     return module(env_name).render(states, size)
+
+
+def use_quality(env_name, quality):
+    """Draw the frames of an environment as a model knows them; None where there is only one way.
+
+    Raises JepaError for a quality that the environment does not have.
+    """
+    if quality is not None:
+        module(env_name).set_quality(quality)
 
 
 def module(env_name):

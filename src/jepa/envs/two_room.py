@@ -17,6 +17,7 @@ import gymnasium
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from jepa.envs.batch import Batch
 from jepa.errors import JepaError
 
 CANVAS = 224
@@ -139,47 +140,20 @@ def render(state, size):
     return frames
 
 
-class Simulator:
+class Simulator(Batch):
     """n independent agents that step and render together."""
 
+    name = "Two-Room"
     state_dim, action_dim = 2, 2
     action_low, action_high = np.full(2, -1, dtype=np.float32), np.full(2, 1, dtype=np.float32)
+    advance, draw, success = staticmethod(step), staticmethod(render), staticmethod(reached)
 
     def __init__(self, n):
-        self._state = np.tile(np.array([60, 112], dtype=np.float32), (n, 1))
+        super().__init__(np.tile([60.0, 112.0], (n, 1)))
 
-    @property
-    def state(self):
-        """A copy of the states, (n, 2) float32."""
-        return self._state.copy()
-
-    def set_state(self, states, goals=None):
-        """Place every agent exactly. states: (n, 2), free. goals: for environments that draw them; this does not.
-
-        Raises JepaError for a wrong shape and for a state inside a wall.
-        """
-        states = np.array(states, dtype=np.float32)
-        if states.shape != self._state.shape:
-            raise JepaError(f"Two-Room states have the shape {states.shape}; give {self._state.shape}.")
+    def check(self, states):
+        """Raise JepaError for a state inside a wall or outside the rooms."""
         _require_free(states)
-        self._state = states
-
-    def step(self, actions, active=None):
-        """One step. actions: (n, 2). active: (n,) bool, the agents that move; None for all. Returns the new states."""
-        if active is None:
-            self._state = step(self._state, actions)
-        else:
-            active = np.asarray(active, dtype=bool)
-            self._state[active] = step(self._state[active], np.asarray(actions)[active])
-        return self.state
-
-    def frames(self, size, index=None):
-        """Frames of the agents `index`, (m,) int or (n,) bool; None for all. Returns (m, 3, size, size) uint8."""
-        return render(self._state if index is None else self._state[index], size)
-
-    def reached(self, goals):
-        """Success of every agent. goals: (n, 2) states. Returns (n,) bool."""
-        return reached(self._state, goals)
 
 
 class TwoRoom(gymnasium.Env):

@@ -4,8 +4,9 @@ Sobal et al., "Learning from reward-free offline data: a case for planning with 
 VICReg's variance and covariance of the latents, similarity of consecutive latents, and an inverse dynamics head.
 Two choices follow LeWM's library, whose PLDM the published rows of Qantara's Table 1 were measured with: the predictor
 is teacher-forced, where Sobal et al. unroll a recurrent one, and variance, temporal variance, covariance and similarity
-weigh 18, 0.7, 12 and 0.2. We know these from a public port of the library's configuration, which gives inverse dynamics
-the weight 0; it is 1 here, because the term belongs to the method.
+weigh 18, 0.7, 12 and 0.2. We read these in copies of stable-worldmodel (scripts/train/config/pldm.yaml in its GitHub
+forks by harsh-sutariya and by Anguo-star, which agree); they give inverse dynamics the weight 0, which is 1 here,
+because the term belongs to the method.
 """
 
 import torch
@@ -20,18 +21,24 @@ def variance_hinge(z, dim, epsilon=1e-4):
     """Mean of max(0, 1 - std) over dimensions: 0 where every standard deviation along `dim` is at least 1.
 
     z: (B, F, d). dim: 0 for the batch, 1 for the frames of a window. epsilon: VICReg's, inside the square root, which
-    keeps the gradient finite at a point; there the hinge is 1 - sqrt(epsilon).
+    keeps the gradient finite at a point; there the hinge is 1 - sqrt(epsilon). In float32 also under autocast.
     """
-    return F.relu(1 - (z.var(dim) + epsilon).sqrt()).mean()
+    with torch.autocast(z.device.type, enabled=False):
+        return F.relu(1 - (z.float().var(dim) + epsilon).sqrt()).mean()
 
 
 def covariance_penalty(z):
-    """Mean square of the off-diagonal covariances over the batch, of each frame apart. z: (B, F, d)."""
+    """Mean square of the off-diagonal covariances over the batch, of each frame apart. z: (B, F, d).
+
+    In float32 also under autocast, which would round the product's operands to bf16.
+    """
     batch, _, d = z.shape
-    centred = (z - z.mean(0)).transpose(0, 1)
-    covariance = centred.mT @ centred / (batch - 1)
-    off_diagonal = covariance.square().sum((1, 2)) - covariance.diagonal(dim1=1, dim2=2).square().sum(1)
-    return off_diagonal.mean() / (d * (d - 1))
+    with torch.autocast(z.device.type, enabled=False):
+        z = z.float()
+        centred = (z - z.mean(0)).transpose(0, 1)
+        covariance = centred.mT @ centred / (batch - 1)
+        off_diagonal = covariance.square().sum((1, 2)) - covariance.diagonal(dim1=1, dim2=2).square().sum(1)
+        return off_diagonal.mean() / (d * (d - 1))
 
 
 class PLDM(LeWM):

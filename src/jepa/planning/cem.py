@@ -17,7 +17,7 @@ def goal_cost(z, z_goal):
 
 @torch.inference_mode()
 def plan_all(model, prefix, z_goal, *, generators, candidates=300, **search):
-    """`plan` for any number of episodes, as many at once as memory allows."""
+    """`plan` for any number of episodes, as many at once as memory allows, and one at least."""
     together = ROLLOUTS[z_goal.device.type] // (candidates * model.tokens_a_frame)
     groups = torch.arange(len(z_goal), device=z_goal.device).split(max(1, together))
     plans = [
@@ -90,11 +90,12 @@ class Cost:
         present, goal = (self._encode(info[name], candidates.device) for name in ("pixels", "goal"))
         environments, samples, horizon, _ = candidates.shape
         generator = torch.Generator(candidates.device).manual_seed(seed_of("get_cost", self.seed))
-        noise = torch.randn(
-            samples, horizon, self.k, goal.shape[1], generator=generator, device=candidates.device
-        ).repeat(environments, 1, 1, 1)
+        k = self.k if self.model.denoises else 0  # no noise to draw
+        noise = torch.randn(samples, horizon, k, goal.shape[1], generator=generator, device=candidates.device).repeat(
+            environments, 1, 1, 1
+        )
         prefix = self.model.start(present).repeat(samples)
-        final = rollout(self.model, prefix, candidates.flatten(0, 1).float(), self.k, noise)[:, -1]
+        final = rollout(self.model, prefix, candidates.flatten(0, 1).float(), k, noise)[:, -1]
         return goal_cost(final.view(environments, samples, -1), goal.unsqueeze(1))
 
     def _encode(self, frames, device):

@@ -11,7 +11,7 @@ from jepa.random import rng_of
 from jepa.reporting.layout import TAGS, methods_of, places_of, quantity_of
 from jepa.reporting.papers import paper_of
 from jepa.reporting.quantities import UNDEFINED, rank_among
-from jepa.reporting.records import read_tags
+from jepa.reporting.records import read_generators, read_tags
 
 KEYS = ["paper", "table", "row", "column"]
 COLUMNS = [
@@ -31,6 +31,8 @@ COLUMNS = [
     "text",  # words about ours: `not run`, `undefined`, a verdict
     "published_text",  # the paper's words or range
     "steps",  # training steps of an arm
+    "protocol",  # how Qantara's evaluation pairs are kept apart from training
+    "generator",  # how the episodes of Qantara's environment were made; empty when a cell spans several
 ]
 MEASURED = ["value", "sd", "n", "lo", "hi", "episodes", "wilson_lo", "wilson_hi"]
 NUMBERS = [*MEASURED, "published", "published_sd"]
@@ -57,14 +59,14 @@ def read_published(path):
     return published
 
 
-def measure(table, records, published, scale, tags, steps=None, paper="mop"):
+def measure(table, records, published, scale, tags, steps=None, paper="mop", generators=None):
     """Tidy rows of one table of one paper, in its order (columns: COLUMNS).
 
-    records: of the paper. published: of `read_published`. tags: {place: data tag}. A cell
-    that was not run has no value and the text `not run`; a cell without meaning (a control's gated readout)
-    has no row.
+    records: of the paper. published: of `read_published`. tags: {place: data tag}. generators: {place:
+    how its episodes were made}. A cell that was not run has no value and the text `not run`; a cell without meaning
+    (a control's gated readout) has no row.
     """
-    rows = []
+    rows, protocols, generators = [], records.protocols(), generators or {}
     for panel in paper_of(paper).tables[table].panels:
         external = [row.key for row in panel.rows if row.group == "external" and not row.methods]
         for row in panel.rows:
@@ -74,6 +76,7 @@ def measure(table, records, published, scale, tags, steps=None, paper="mop"):
                 if quantity is None and value is None and not text:
                     continue
                 quoted = [published.get((table, name, column.key), (None,))[0] for name in external]
+                places = places_of(row, column) if quantity else ()
                 rng = rng_of("bootstrap", table, row.key, column.key)
                 ours = _measured(paper, quantity, records, row, column, quoted, rng)
                 rows.append(
@@ -81,11 +84,13 @@ def measure(table, records, published, scale, tags, steps=None, paper="mop"):
                         **dict(zip(KEYS, (paper, table, row.key, column.key), strict=True)),
                         **{name: getattr(ours, name) for name in [*MEASURED, "text"]},
                         "scale": scale,
-                        "tag": weakest(tags[p] for p in places_of(row, column) if p in tags) if quantity else "",
+                        "tag": weakest(tags[p] for p in places if p in tags),
                         "published": value,
                         "published_sd": sd,
                         "published_text": text,
                         "steps": steps,
+                        "protocol": " ".join(sorted({protocols[p] for p in places if p in protocols})),
+                        "generator": generators.get(places[0], "") if len(places) == 1 else "",
                     }
                 )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -118,7 +123,8 @@ def write_measurements(table, files, paper_csv, out, scale, tag_files, steps=Non
     records = house.read(files)
     tags = read_tags(tag_files, records.places(), house.datasets)
     steps = steps if steps is not None else "-".join(map(str, records.steps()))
-    _write(measure(table, records, read_published(paper_csv), scale, tags, steps, paper), out)
+    generators = read_generators(tag_files, house.datasets)
+    _write(measure(table, records, read_published(paper_csv), scale, tags, steps, paper, generators), out)
 
 
 def read_measurements(path):

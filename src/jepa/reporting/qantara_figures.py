@@ -5,7 +5,8 @@ Inputs are npz files without pickled objects, written where torch may be importe
 draws (Figure 1): mode (N,) str, a key of MODES; tau_a, tau_z (N,) float in [0, 1] of the noisy tokens that the
     training sampler drew; one entry a (row, mode, noisy block).
 rollouts (Figure 2), one file an environment: env () str; rows (R,) str, labels from top to bottom; columns (C,) int,
-    the time of each column in blocks, the first is the context; frames (R, C, H, W, 3) uint8.
+    the time of each column in blocks, the first is the context; frames (R, C, H, W, 3) uint8; protocol () str, a key
+    of PROTOCOLS, printed where the file has it.
 """
 
 from pathlib import Path
@@ -18,7 +19,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from jepa.errors import JepaError
 from jepa.reporting import style
-from jepa.reporting.qantara_grid import ENVS
+from jepa.reporting.qantara_grid import ENVS, PROTOCOLS
 from jepa.reporting.records import read_tags
 from jepa.reporting.token_diagram import BLUE, SAND, draw_tokens
 
@@ -140,8 +141,9 @@ def _grid(figure, result, tag, tile, left, top):
     # one axis in inches, y downwards: an axis for each image would take seconds
     axis = figure.add_axes((left / width, (top - high) / height, wide / width, high / height))
     axis.set_axis_off()
+    protocol = f" · protocol: {result['protocol']}" if result["protocol"] else ""
     axis.text(LABELS, 0.15, ENVS[result["env"]], size=7.5, weight="bold")
-    axis.text(wide - SPACE, 0.15, f"data: {tag}", size=6, color="#666666", ha="right")
+    axis.text(wide - SPACE, 0.15, f"data: {tag}" + protocol, size=6, color="#666666", ha="right")
     side, end = tile - SPACE, HEADING + tile * len(rows) - SPACE
     for i, label in enumerate(rows):
         y = HEADING + i * tile
@@ -189,7 +191,10 @@ def _rollouts(path):
         raise JepaError(f"{path} is of the unknown environment `{env}`; known are {', '.join(ENVS)}.")
     if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[:2] != (len(rows), len(columns)):
         raise JepaError(f"{path} must have uint8 `frames` (rows, columns, H, W, 3), not {frames.dtype} {frames.shape}.")
-    return {"env": env, "rows": rows, "columns": columns, "frames": frames}
+    protocol = str(arrays.get("protocol", ""))
+    if protocol and protocol not in PROTOCOLS:
+        raise JepaError(f"{path} is of the unknown protocol {protocol!r}; known are {', '.join(PROTOCOLS)}.")
+    return {"env": env, "rows": rows, "columns": columns, "frames": frames, "protocol": protocol}
 
 
 DRAWINGS = {"figure1": figure1, "figure2": figure2}

@@ -55,6 +55,10 @@ GROUPS = {
     "ceiling": "references",
     "count": "size",
 }
+PROTOCOLS = {  # how evaluation is kept apart from training: what tables say of it
+    "repaired": "pairs from held-out episodes",
+    "released": "pairs from the training file, training windows split by clip",
+}
 AT_FLOOR = "at floor"  # what a measured SR says of itself when it does not exceed random actions on the same pairs
 COLLAPSED = 15.0  # a population deviation above this many SR is marked with a dagger (Table 3)
 

@@ -2,7 +2,7 @@
 
 from jepa.reporting.layout import Column, Panel, Row, Table
 from jepa.reporting.qantara_grid import ENVS, MODE_RECIPES, OTHER_RECIPES, RECIPES
-from jepa.reporting.qantara_protocol import FLOORED, GOALS, PAIRS, VARIANTS
+from jepa.reporting.qantara_protocol import BLIND, FLOORED, GOALS, PAIRS, VARIANTS
 
 SLIPS = {
     "sample": "The paper's ± in Tables 4 and 5 is a sample deviation: 71.5 ± 49.4 cannot be a population deviation of "
@@ -213,5 +213,5 @@ INTEXT = Table(
         *(dense_panel(env, label) for env, label in ENVS.items()),
         *(edges_panel(env, label) for env, label in ENVS.items()),
     ),
-    (FLOORED + "\n", "The paper's own slips:", *(f"- {slip}" for slip in SLIPS.values())),
+    (f"{FLOORED} {BLIND}\n", "The paper's own slips:", *(f"- {slip}" for slip in SLIPS.values())),
 )

@@ -154,7 +154,7 @@ def variant(runs, methods, places, argument, rng):
         return NOT_RUN
     path = "variants" if dispatch else f"floors.{methods[0]}.variants"
     if not dispatch and methods[0] not in found[0].at("floors"):
-        return NOT_RUN
+        return UNDEFINED
     values = {r.data.get("seed", 0): r.number(f"{path}.{name}.{rate}") for r in found if name in r.at(path)}
     return over_seeds({seed: 100 * value for seed, value in values.items() if value is not None}, rng)
 
@@ -165,7 +165,7 @@ def _rate(runs, method, env, dispatch, rng, unsolved):
         played = outcomes_of_floor(found[0], method) if found else []
         counted = _pick(played, unsolved)
         if not counted:
-            return UNDEFINED if played else NOT_RUN
+            return UNDEFINED if found else NOT_RUN
         rate = 100 * sum(counted) / len(counted)
         low, high = interval(rate, len(counted) / len(played), found[0])
         return Measure(rate, None, len(counted), low, high, "", len(counted), low, high)

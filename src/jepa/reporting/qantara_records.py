@@ -6,7 +6,7 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.evaluation.statistics import wilson
 from jepa.files import read_json
-from jepa.reporting.qantara_grid import ENVS
+from jepa.reporting.qantara_grid import ENVS, PROTOCOLS
 from jepa.reporting.records import Record
 
 NEEDED = {  # kind: keys and types by which a file is known and without which it is refused
@@ -23,7 +23,7 @@ class Runs:
 
     def __init__(self, files=()):
         self._by_cell = {}
-        manifests = {}
+        protocols, manifests = {}, {}
         for path in files:
             kind, record = _read(Path(path))
             data = record.data
@@ -35,7 +35,9 @@ class Runs:
             }[kind](data)
             self._by_cell.setdefault(cell, []).append(record)
             if kind != "dense":
+                _check_protocol(record, protocols)
                 _check_manifest(record, manifests)
+        self._protocols = {env: protocol for env, (protocol, _) in protocols.items()}
         for cell, records in self._by_cell.items():
             records.sort(key=lambda record: record.data.get("seed", 0))
             twice = [seed for seed, n in Counter(r.data.get("seed", 0) for r in records).items() if n > 1]
@@ -50,6 +52,10 @@ class Runs:
     def places(self):
         """Environments that have any file."""
         return {record.data["env"] for records in self._by_cell.values() for record in records}
+
+    def protocols(self):
+        """Under which protocol the pairs of each environment were drawn: {environment: key of PROTOCOLS}."""
+        return self._protocols
 
     def steps(self):
         """Evaluations do not tell the training steps."""
@@ -68,6 +74,22 @@ def _read(path):
         f"{path} is neither an evaluation, nor dense diagnostics, nor floors, nor a goal-shuffle test of Qantara; "
         "delete it and run its rule again."
     )
+
+
+def _check_protocol(record, protocols):
+    """Refuse results of one environment that were measured under different protocols."""
+    env, protocol = record.data["env"], record.at("protocol")
+    if protocol not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise JepaError(
+            f"{record.path} is of the unknown protocol {protocol!r}; known are {known}. Run its rule again."
+        )
+    first = protocols.setdefault(env, (protocol, record.path))
+    if first[0] != protocol:
+        raise JepaError(
+            f"{record.path} is of the protocol {protocol} and {first[1]} of {first[0]}, both on {env}; delete those "
+            "that config.yaml does not ask for and run again."
+        )
 
 
 def _check_manifest(record, manifests):

@@ -90,6 +90,10 @@ class Records:
         """Mazes that have any file."""
         return {maze for _, _, maze in self._by_cell}
 
+    def protocols(self):
+        """MoP-JEPA has a single protocol, of which its tables do not tell."""
+        return {}
+
     def seeds(self):
         """How many seeds the files are of."""
         return len({record.data["seed"] for records in self._by_cell.values() for record in records})
@@ -148,3 +152,12 @@ def read_tags(tag_files, places, datasets):
     if untagged:
         raise JepaError(f"No provenance file tells the data tag of {', '.join(untagged)}; pass its .provenance.json.")
     return {place: by_dataset[dataset] for place, dataset in datasets.items() if dataset in by_dataset}
+
+
+def read_generators(tag_files, datasets):
+    """How the episodes of each place were made, where the provenance of its dataset says so: {place: text}."""
+    by_dataset = {}
+    for path in tag_files:
+        data = read_json(path)
+        by_dataset[data["dataset"]] = (data.get("facts") or {}).get("generator")
+    return {place: by_dataset[dataset] for place, dataset in datasets.items() if by_dataset.get(dataset)}

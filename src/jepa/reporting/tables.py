@@ -8,9 +8,10 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.reporting import formats
-from jepa.reporting.layout import TAG_MEANINGS, cells_of, methods_of, quantity_of
+from jepa.reporting.layout import TAG_MEANINGS, cells_of, methods_of, places_of, quantity_of
 from jepa.reporting.measurements import read_measurements, weakest
 from jepa.reporting.papers import PAPERS
+from jepa.reporting.qantara_grid import ENVS, PROTOCOLS
 
 OVER_SEEDS = ("mean", "sr", "unsolved", "dense")  # forms of means over training seeds, of which the footnote tells
 END = r"\end{table*}"
@@ -140,7 +141,7 @@ def _best(rivals):
 
 
 def footnote(table, rows, paper):
-    """What the numbers are: scale, seeds, steps, and the meaning of the data tags."""
+    """What the numbers are: scale, seeds, steps, protocol, and the meaning of the data tags."""
     tidy = list(rows.values())
     means = {
         int(rows[row.key, column.key].n)
@@ -160,10 +161,36 @@ def footnote(table, rows, paper):
     tags = sorted({tag for row in tidy for tag in [row.tag] if tag})
     meaning = "; ".join(f"{tag} = {TAG_MEANINGS[tag]}" for tag in tags)
     return (
-        f"Scale {scale}{training}; {spread}. "
-        f"Data: {meaning or 'none'}. Columns `paper`: published values. "
+        f"Scale {scale}{training}; {spread}. {_protocol(table, rows)}"
+        f"Data: {meaning or 'none'}. {_generators(table, rows)}Columns `paper`: published values. "
         f"{formats.NOTHING}: undefined or not published."
     )
+
+
+def _protocol(table, rows):
+    """A sentence about the protocol of Qantara's pairs, with the environments where they differ; empty without one."""
+    by_env, envs = _by_env(table, rows, "protocol"), {}
+    for env, protocol in by_env.items():
+        envs.setdefault(protocol, []).append(env)
+    meanings = [
+        f"{protocol} ({meaning})" + (f" on {', '.join(envs[protocol])}" if len(envs) > 1 else "")
+        for protocol, meaning in PROTOCOLS.items()
+        if protocol in envs
+    ]
+    return f"Protocol: {'; '.join(meanings)}. " if meanings else ""
+
+
+def _generators(table, rows):
+    """A sentence about how the episodes of each environment were made; empty where nothing says so."""
+    found = _by_env(table, rows, "generator")
+    return f"Episodes: {'; '.join(f'{env}: {text}' for env, text in found.items())}. " if found else ""
+
+
+def _by_env(table, rows, name):
+    """What cells of a single environment say in one tidy column: {label: text}, in the order of the environments."""
+    cells = [(places_of(row, column), rows.get((row.key, column.key))) for row, column, _ in cells_of(table)]
+    found = {places[0]: getattr(tidy, name) for places, tidy in cells if tidy and len(places) == 1}
+    return {label: found[env] for env, label in ENVS.items() if found.get(env)}
 
 
 def as_csv(grids):

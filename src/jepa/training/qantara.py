@@ -1,4 +1,4 @@
-"""Train one recipe of Qantara (or LeWM) on one environment and keep it as safetensors + JSON."""
+"""Train one recipe, of Qantara or of a baseline, on one environment and keep it as safetensors + JSON."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from jepa.data.episodes import Episodes, clip_split
+from jepa.envs.registry import use_quality
 from jepa.errors import JepaError
 from jepa.files import atomic_path, file_hash, read_json, write_json
 from jepa.models.dino_wm import DinoWM
@@ -61,7 +62,7 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
 
     frames: file of the episodes' frames, None where they are drawn on the fly.
     history.csv has a row per 100 steps: step, lr, loss, bridge (Eq. 8), flow (Eq. 9), sigreg, participation_ratio,
-    steps_per_second. Seeds are paired: every recipe of a seed sees the same windows.
+    steps_per_second. Seeds are paired: every recipe of a seed with the same T sees the same windows.
     Returns facts for the provenance (device, parameters, final).
     """
     out, training, data = Path(out), settings["training"], settings["data"]
@@ -113,10 +114,12 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
 def load(folder):
     """The trained model in `folder`, in eval mode, and its config {env, seed, settings, action_dim, parameters}.
 
-    The model is on the GPU where there is one. Raises JepaError when it is damaged.
+    The model is on the GPU where there is one; frames are drawn from now on in the quality that it was trained on.
+    Raises JepaError when it is damaged.
     """
     folder = Path(folder)
     config = read_json(folder / "config.json")
+    use_quality(config["env"], config["settings"]["data"].get("quality"))
     model = build(config["settings"], config["action_dim"])
     load_weights(model, folder)
     return model.eval().to(best_device()), config
