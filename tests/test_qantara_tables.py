@@ -218,7 +218,7 @@ def test_baselines_stand_among_ours_and_a_missing_one_is_not_run(tmp_path):
     assert rows.loc["dino-wm", "push_t"].published == 74  # the published row stays
     write_table(tmp_path / "t.csv", *(tmp_path / f"t.{kind}" for kind in ("c", "md", "tex")))
     page = (tmp_path / "t.md").read_text()
-    assert "| DINO-WM (retrained) | not run" in page and "sha256" in page
+    assert "| DINO-WM (retrained; needs DINOv2's weights) | not run" in page and "sha256" in page
 
 
 def test_gcbc_is_ours_beside_the_published(grid, measured):

@@ -2,11 +2,10 @@
 
 Sobal et al., "Learning from reward-free offline data: a case for planning with latent dynamics models" (2025):
 VICReg's variance and covariance of the latents, similarity of consecutive latents, and an inverse dynamics head.
-Two choices follow LeWM's library, whose PLDM the published rows of Qantara's Table 1 were measured with: the predictor
-is teacher-forced, where Sobal et al. unroll a recurrent one, and variance, temporal variance, covariance and similarity
-weigh 18, 0.7, 12 and 0.2. We read these in copies of stable-worldmodel (scripts/train/config/pldm.yaml in its GitHub
-forks by harsh-sutariya and by Anguo-star, which agree); they give inverse dynamics the weight 0, which is 1 here,
-because the term belongs to the method.
+Two choices follow LeWM's library (stable-worldmodel, scripts/train/config/pldm.yaml, read in two forks that agree): the
+predictor is teacher-forced, where Sobal et al. unroll a recurrent one, and variance, temporal variance, covariance and
+similarity weigh 18, 0.7, 12 and 0.2. That file gives inverse dynamics the weight 0; it is 1 here, because the term
+belongs to the method.
 """
 
 import torch

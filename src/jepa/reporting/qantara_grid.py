@@ -36,7 +36,7 @@ OTHER_RECIPES = {
 }
 BASELINES = {
     "pldm": "PLDM (retrained)",
-    "dino-wm": "DINO-WM (retrained)",
+    "dino-wm": "DINO-WM (retrained; needs DINOv2's weights)",
     "random-features": "frozen random encoder (stand-in, not DINO-WM)",
     "gcbc": "GCBC",
 }

@@ -76,7 +76,7 @@ TABLE1 = Table(
             by_env("cem-k4", "cem-k4", best=True),
             (
                 UNSOLVED,
-                "DINO-WM (retrained) needs DINOv2's weights, a download that is checked by sha256, and runs where the "
+                "DINO-WM is retrained on DINOv2's weights, a download that is checked by sha256, where the "
                 "grids of the scale name it; elsewhere its row says not run. The frozen random encoder has its "
                 "predictor and not its features: it says nothing about DINO-WM.",
                 SLIPS["iterations"],
