@@ -74,9 +74,6 @@ def reached(state, goal):
     return np.sqrt((apart.astype(np.float64) ** 2).sum(-1)) <= SUCCESS
 
 
-VARIANTS = {}
-
-
 def sample_starts(n, rng):
     """Starts of demonstrations as OGBench draws them: gripper anywhere over the table, cube anywhere on it, at rest.
 
