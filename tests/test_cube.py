@@ -176,6 +176,16 @@ except JepaError as error:
     assert done.stdout.split() == ["True", "True"] and done.stderr == "", done.stderr
 
 
+def test_a_misspelt_quality_in_the_environment_is_a_sentence(tmp_path):
+    program = "from jepa.envs import cube; from jepa.errors import run; run(lambda: cube.render([], 8))"
+    environment = os.environ | {"JEPA_CUBE_QUALITY": "ful"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "'ful'" in done.stderr and "JEPA_CUBE_QUALITY); choose one of fast, full" in done.stderr
+
+
 def test_a_frame_shows_where_the_cube_is(starts, fast):
     """Seen from the front: y grows to the right and x towards the camera, down the frame."""
     places = [(0.35, 0.0), (0.5, 0.0), (0.42, -0.2), (0.42, 0.2)]

@@ -40,6 +40,16 @@ def columns(lengths=(4, 2)):
     }
 
 
+def test_equally_long_episodes_can_be_given_side_by_side(tmp_path):
+    given = columns((3, 3))
+    facts = write(tmp_path / "a.h5", **given)
+    assert facts == {"generator": "test", "seed": 0, "episodes": 2, "rows": 6, "mean_steps": 2}
+    del given["ep_len"]
+    side_by_side = {name: given[name].reshape(2, 3, 2) for name in ("states", "actions")}
+    assert write(tmp_path / "b.h5", **given | side_by_side) == facts
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
 def test_demonstrations_have_the_published_length(tmp_path):
     facts = generate(tmp_path / "two_room.h5", seed=1, episodes=2000)
     assert facts["mean_steps"] == pytest.approx(92, abs=1)

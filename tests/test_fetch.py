@@ -1,112 +1,30 @@
-"""Fetching a maze dataset: mirror, then download, then generator; both files or none; nothing unverified."""
+"""Fetching a maze dataset from a mirror or a server: in this order, both files or none, nothing unverified."""
 
 import json
-import sys
 import time
-import types
-import zipfile
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from jepa.data import registry
 from jepa.data.download import ChecksumError, NetworkError, digest
-from jepa.data.fetch import fetch, sources, validate_maze_dataset
-from jepa.envs.point_maze import MAZES
+from jepa.data.fetch import fetch, sources
 from jepa.errors import JepaError
+from maze_files import (  # noqa: F401
+    BOTH,
+    DATASET,
+    TRAIN,
+    VAL,
+    arrays,
+    data_fixture,
+    files,
+    generator_fixture,
+    get,
+    mirror_fixture,
+    register_fixture,
+    small_fixture,
+    surroundings,
+    write,
+)
 from servers import Server, closed_port, hangs, holds, refuses, sends
-
-DATASET = "pointmaze-teleport-navigate"
-TRAIN, VAL = f"{DATASET}-v0.npz", f"{DATASET}-v0-val.npz"
-
-
-def arrays(episodes=2, steps=5, seed=0):
-    rng = np.random.default_rng(seed)
-    n = episodes * steps
-    ends = np.arange(n) % steps == steps - 1
-    return {key: rng.random((n, 2), np.float32) for key in ("observations", "actions", "qpos", "qvel")} | {
-        "terminals": ends
-    }
-
-
-def write(path, **changes):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **(arrays() | changes))
-    return path
-
-
-@pytest.fixture(autouse=True)
-def surroundings(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.delenv("JEPA_DATA_MIRROR", raising=False)
-
-
-@pytest.fixture
-def register(monkeypatch, tmp_path):
-    """Make the dataset come from the given addresses, with the given sha256 of its training file."""
-
-    load = registry.load
-
-    def register(*urls, sha256=None):
-        facts = {"trust": "published", "sha256": sha256} if sha256 else {"trust": "tofu"}
-        entry = {"urls": list(urls), "files": {TRAIN: facts, VAL: {"trust": "tofu"}}, "licence": "none"}
-        path = tmp_path / f"registry{len(files(tmp_path))}.yaml"  # load remembers what it read from a path
-        path.write_text(json.dumps({DATASET: entry}))
-        entries = load(path)
-        monkeypatch.setattr(registry, "load", lambda: entries)
-
-    register(closed_port().replace("data.npz", "{file}"))
-    return register
-
-
-@pytest.fixture
-def generator(monkeypatch):
-    """A generator that writes small files and lists how it was called."""
-    calls = []
-
-    def generate(dataset, train_path, val_path, seed, train_episodes=None, progress=True):
-        calls.append((dataset, seed, train_episodes))
-        spec = next(spec for spec in MAZES.values() if spec.dataset == dataset)
-        episodes = train_episodes or spec.train_episodes
-        write(Path(train_path), **arrays(episodes, spec.episode_steps, seed))
-        write(Path(val_path), **arrays(1, spec.episode_steps, seed + 1))
-        return {"generator": "a stand-in"}
-
-    monkeypatch.setitem(sys.modules, "jepa.data.generate_mazes", types.SimpleNamespace(generate=generate))
-    return calls
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """Let two episodes of five steps be the official size."""
-    spec = MAZES["teleport"]
-    monkeypatch.setitem(MAZES, "teleport", type(spec)(**vars(spec) | {"train_episodes": 2, "episode_steps": 5}))
-
-
-@pytest.fixture
-def mirror(tmp_path):
-    write(tmp_path / "mirror" / "some" / "where" / TRAIN)
-    write(tmp_path / "mirror" / VAL, **arrays(seed=1))
-    return tmp_path / "mirror"
-
-
-@pytest.fixture
-def data(tmp_path):
-    return tmp_path / "data"
-
-
-def get(data, **options):
-    train, val = data / f"{DATASET}.npz", data / f"{DATASET}-val.npz"
-    return fetch(DATASET, train, val, **{"seed": 3, "progress": False} | options)
-
-
-def files(folder):
-    return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
-
-
-BOTH = [f"{DATASET}-val.npz", f"{DATASET}.npz"]
-
 
 # ---- mirror ----
 
@@ -239,50 +157,7 @@ def test_a_source_with_one_of_the_two_files_is_no_source(register, generator, mi
         assert get(data)["source"] == "generate"
 
 
-# ---- generate ----
-
-
-def test_another_size_is_generated_whatever_the_source_and_is_tagged_so(register, generator, mirror, data):
-    facts = get(data, source="mirror", mirror=mirror, train_episodes=4)
-    assert (facts["source"], facts["tag"]) == ("generate", "kind")
-    assert generator == [(DATASET, 3, 4)]
-    assert "4 training episodes" in facts["message"]
-
-
-def test_the_official_size_in_figures_is_the_official_size(register, small, mirror, data):
-    assert get(data, source="mirror", mirror=mirror, train_episodes=2)["source"] == "mirror"
-
-
-def test_a_generator_that_fails_leaves_nothing(register, data, monkeypatch):
-    def generate(dataset, train_path, val_path, seed, **_):
-        write(Path(train_path))
-        raise RuntimeError("out of luck")
-
-    monkeypatch.setitem(sys.modules, "jepa.data.generate_mazes", types.SimpleNamespace(generate=generate))
-    with pytest.raises(RuntimeError):
-        get(data, source="generate")
-    assert files(data) == []
-
-
-def test_the_leftovers_of_a_killed_run_are_cleared(register, generator, data):
-    write(data / f".{DATASET}.staging" / "train.npz")
-    get(data, source="generate", train_episodes=2)
-    assert files(data) == BOTH
-
-
-def test_two_processes_do_not_write_the_same_dataset(register, data, monkeypatch):
-    def generate(*_, **__):
-        get(data, source="generate")
-
-    monkeypatch.setitem(sys.modules, "jepa.data.generate_mazes", types.SimpleNamespace(generate=generate))
-    with pytest.raises(JepaError, match="Another process"):
-        get(data, source="generate")
-
-
-def test_the_real_generator_fits(data):
-    facts = get(data, source="generate", train_episodes=2)
-    assert validate_maze_dataset(data / BOTH[1]) == (2 * MAZES["teleport"].episode_steps, 2)
-    assert facts["tag"] == "kind" and json.dumps(facts)
+# ---- which sources there are, and which answer ----
 
 
 def test_unknown_names_are_answered_with_the_known_ones(data):
@@ -290,50 +165,6 @@ def test_unknown_names_are_answered_with_the_known_ones(data):
         get(data, source="internet")
     with pytest.raises(JepaError, match="pointmaze-large-stitch"):
         fetch("pointmaze-giant", data / "a.npz", data / "b.npz", seed=0)
-
-
-# ---- content ----
-
-
-def test_a_good_file_is_valid(tmp_path):
-    assert validate_maze_dataset(write(tmp_path / "a.npz")) == (10, 2)
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"observations": np.zeros((10, 3), np.float32)}, "observations is float32 of shape"),
-        ({"actions": np.zeros((9, 2), np.float32)}, "actions is float32 of shape"),
-        ({"actions": np.zeros((10, 2))}, "actions is float64"),
-        ({"terminals": np.zeros(10)}, "terminals is float64"),
-        ({"terminals": np.zeros(10, bool)}, "ends an episode"),
-        ({"qpos": np.full((10, 2), np.nan, np.float32)}, "qpos holds values that are not finite"),
-        ({"qvel": np.array(None, dtype=object)}, "damaged"),
-        ({"observations": np.float32(1)}, "observations is float32 of shape"),
-        (arrays(0), "ends an episode"),
-    ],
-)
-def test_wrong_content_is_named(tmp_path, change, complaint):
-    with pytest.raises(JepaError, match=complaint):
-        validate_maze_dataset(write(tmp_path / "a.npz", **change))
-
-
-def test_damaged_files_are_sentences(tmp_path):
-    path = write(tmp_path / "a.npz")
-    whole = path.read_bytes()
-    for body in (b"", b"<html>", whole[:-100], whole[:100] + bytes(200) + whole[300:]):
-        path.write_bytes(body)
-        with pytest.raises(JepaError, match="no npz file|damaged"):
-            validate_maze_dataset(path)
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("observations.txt", "1")
-    with pytest.raises(JepaError, match="no array 'observations'"):
-        validate_maze_dataset(path)
-    with pytest.raises(JepaError, match="no npz file"):
-        validate_maze_dataset(tmp_path / "absent.npz")
-
-
-# ---- which sources answer ----
 
 
 def test_sources_are_listed_with_their_answers_quickly(register, mirror):

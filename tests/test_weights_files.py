@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from conftest import ROOT
 from jepa.data import registry
-from jepa.data.download import ChecksumError, NetworkError
+from jepa.data.download import ChecksumError, NetworkError, download
 from jepa.data.weights_files import DATASET, obtain
 from jepa.errors import JepaError
 from servers import Server, closed_port, sends
@@ -79,16 +80,13 @@ def test_a_wrong_file_from_the_server_is_refused(official, tmp_path):
 
 def test_what_cannot_be_had_is_said(official, tmp_path, monkeypatch):
     official(closed_port())
-    from jepa.data import weights_files
-
     quick = {"retries": 0, "timeout": (0.5, 0.5)}
-    real = weights_files.download
-    monkeypatch.setattr(weights_files, "download", lambda *a, **options: real(*a, **options, **quick))
+    monkeypatch.setattr("jepa.data.official.download", lambda *a, **options: download(*a, **options, **quick))
     with pytest.raises(NetworkError, match="put dinov2_vits14_pretrain.pth into a mirror"):
         obtain("auto", tmp_path, tmp_path / "w.pth")
     with pytest.raises(JepaError, match="no mirror is set"):
         obtain("mirror", None, tmp_path / "w.pth")
-    with pytest.raises(JepaError, match="lacks it"):
+    with pytest.raises(JepaError, match=f"lacks {NAME}"):
         obtain("mirror", tmp_path, tmp_path / "w.pth")
     with pytest.raises(JepaError, match="cannot be generated; set data.sources.dinov2_vits14"):
         obtain("generate", None, tmp_path / "w.pth")
@@ -100,3 +98,27 @@ def test_the_script_says_that_weights_cannot_be_generated(tmp_path):
     done = subprocess.run([sys.executable, script, "--source=generate", *out], capture_output=True, text=True)
     assert done.returncode == 2 and "cannot be generated; set data.sources.dinov2_vits14" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_where_they_cannot_be_had_the_failing_job_names_the_edit_with_which_the_table_is_made(workflow):
+    target, table = "data/smoke/dinov2_vits14.pth", "results/smoke/tables/qantara/table1.md"
+    smoke = ("--config", "scale=smoke", "--")
+
+    def envs(*names):
+        workflow.edit(lambda config: config["qantara"]["grids"]["dino-wm"].update(envs=list(names)))
+
+    envs("two_room")
+    assert workflow.planned(*smoke, table)["fetch_weights"] == 1
+    proxy = closed_port().removesuffix("/data.npz")
+    done = workflow.run(*smoke, target, variables={"HTTPS_PROXY": proxy, "NO_PROXY": ""})
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "could not be downloaded" in said and "`qantara.grids.dino-wm.envs` of your scale to []" in said, said
+    envs()
+    assert "fetch_weights" not in workflow.planned(*smoke, table)
+
+
+def test_the_scale_that_fetches_weights_has_the_key_that_the_advice_names():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert config["scales"]["paper"]["qantara"]["grids"]["dino-wm"]["envs"]
+    assert "scales.paper.qantara.grids.dino-wm.envs" in (ROOT / "workflow/scripts/fetch_weights.py").read_text()

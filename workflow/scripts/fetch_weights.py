@@ -3,9 +3,15 @@
 import argparse
 from pathlib import Path
 
+from jepa.data.download import NetworkError
 from jepa.data.weights_files import obtain
 from jepa.errors import run
 from jepa.provenance import Record
+
+WITHOUT = (
+    "To go on without them, set `qantara.grids.dino-wm.envs` of your scale to [] in config.yaml (at paper scale "
+    "`scales.paper.qantara.grids.dino-wm.envs`): the table then says `not run` in DINO-WM's row."
+)
 
 
 def main():
@@ -15,7 +21,11 @@ def main():
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()
     record = Record(__file__)
-    record.write(a.provenance, inputs=[], **obtain(a.source, None, a.out))
+    try:
+        facts = obtain(a.source, None, a.out)
+    except NetworkError as error:
+        raise NetworkError(f"{error} {WITHOUT}") from None
+    record.write(a.provenance, inputs=[], **facts)
 
 
 if __name__ == "__main__":

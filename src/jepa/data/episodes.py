@@ -159,15 +159,23 @@ def _shown(starts, T, frame_skip):
     return starts[:, None] + frame_skip * np.arange(T + 1)
 
 
-def write(path, *, states, actions, ep_len, target, env, seed, generator, origin=None):
+def write(path, *, states, actions, target, env, seed, generator, ep_len=None, origin=None):
     """Write episodes, complete or not at all. The arguments are as in Episodes. Raises JepaError as `open` does.
 
-    origin: None where every episode is of its own.
+    ep_len: None where all are equally long, states (E, rows, ds) and actions (E, rows, da). origin: None where every
+    episode is of its own.
+
+    Returns the facts for provenance that all generators tell: generator, seed, episodes, rows, mean_steps.
     """
+    states, actions = np.asarray(states, dtype=np.float32), np.asarray(actions, dtype=np.float32)
+    if ep_len is None:
+        episodes, rows = states.shape[:2]
+        ep_len = np.full(episodes, rows)
+        states, actions = (column.reshape(episodes * rows, -1) for column in (states, actions))
     ep_len = np.asarray(ep_len, dtype=np.int64)
     columns = (
-        np.asarray(states, dtype=np.float32),
-        np.asarray(actions, dtype=np.float32),
+        states,
+        actions,
         ep_len,
         np.cumsum(ep_len) - ep_len,
         np.asarray(target, dtype=np.float32),
@@ -178,6 +186,13 @@ def write(path, *, states, actions, ep_len, target, env, seed, generator, origin
         for name, column in zip(COLUMNS, columns, strict=True):
             file.create_dataset(name, data=column)
         file.attrs.update({"env": env, "seed": seed, "generator": generator})
+    return {
+        "generator": generator,
+        "seed": seed,
+        "episodes": len(ep_len),
+        "rows": len(states),
+        "mean_steps": round(float(ep_len.mean()) - 1, 3),
+    }
 
 
 def export_lewm(episodes, path, size=224):

@@ -33,23 +33,9 @@ def generate(path, seed, episodes, steps=200, noise=0.1, progress=True):
     results = [demonstrate(episode, seed, steps, noise) for episode in bar]
     states, actions, target, plans, placements = (np.stack(column) for column in zip(*results, strict=True))
     generator = "planning oracle, a new target after each placement (jepa.data.generate_cube)"
-    write(
-        path,
-        states=states.reshape(-1, states.shape[-1]),
-        actions=actions.reshape(-1, actions.shape[-1]),
-        ep_len=np.full(episodes, steps + 1),
-        target=target,
-        env="cube",
-        seed=seed,
-        generator=generator,
-    )
+    facts = write(path, states=states, actions=actions, target=target, env="cube", seed=seed, generator=generator)
     solved = cube.reached(states[:, :-OFFSET], states[:, OFFSET:])
-    return {
-        "generator": generator,
-        "seed": seed,
-        "episodes": episodes,
-        "rows": episodes * (steps + 1),
-        "mean_steps": float(steps),
+    return facts | {
         "arrived": round(float(placements.sum() / plans.sum()), 4) if plans.sum() else None,
         "placements": round(float(placements.mean()), 3),
         "solved_pairs": round(float(solved.mean()), 4) if solved.size else None,

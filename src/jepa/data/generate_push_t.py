@@ -55,7 +55,7 @@ def generate(path, seed, episodes=18_685, source="auto", mirror=None, noise=0.1,
     states, actions, target, origin = (list(column) for column in zip(*made, strict=True))
     ep_len = np.array([len(rows) for rows in states])
     gap = np.full((1, Simulator.action_dim), np.nan, dtype=np.float32)
-    write(
+    facts = write(
         path,
         states=np.concatenate(states),
         actions=np.concatenate([part for rows in actions for part in (rows, gap)]),
@@ -67,12 +67,7 @@ def generate(path, seed, episodes=18_685, source="auto", mirror=None, noise=0.1,
         generator=generator,
     )
     ends = np.array([rows[-1] for rows in states])
-    return {
-        "generator": generator,
-        "seed": seed,
-        "episodes": episodes,
-        "rows": int(ep_len.sum()),
-        "mean_steps": round(float(ep_len.mean()) - 1, 3),
+    return facts | {
         "arrived": round(float(block_reached(ends, at_rest([256, 256, *TARGET])).mean()), 4),
         "demonstrations": found,
         "message": message,

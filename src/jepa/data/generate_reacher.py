@@ -41,23 +41,9 @@ def generate(path, seed, episodes, steps=100, expert="ik", noise=1.0, hold=25, p
         demonstrator, episodes, steps, noise, hold, rng_of("reacher demonstrations", seed)
     )
     generator = f"{EXPERTS[expert]}, noise {noise:g} (jepa.data.generate_reacher)"
-    write(
-        path,
-        states=states.reshape(-1, states.shape[-1]),
-        actions=actions.reshape(-1, actions.shape[-1]),
-        ep_len=np.full(episodes, steps + 1),
-        target=target,
-        env="reacher",
-        seed=seed,
-        generator=generator,
-    )
+    facts = write(path, states=states, actions=actions, target=target, env="reacher", seed=seed, generator=generator)
     earned, reached = returns(demonstrator, TRIALS, rng_of("reacher trials", seed), steps)
-    return {
-        "generator": generator,
-        "seed": seed,
-        "episodes": episodes,
-        "rows": episodes * (steps + 1),
-        "mean_steps": float(steps),
+    return facts | {
         "arrived": round(float((count > 0).mean()), 4),
         "targets": round(float(count.mean()), 3),
         "noiseless_reached": round(float(reached.mean()), 4),

@@ -22,7 +22,7 @@ def generate(path, seed, episodes=10_000):
     ep_len = steps + 1
     taken = np.arange(MAX_STEPS + 1) < ep_len[:, None]
     generator = "noisy door-then-target heuristic (jepa.data.generate_two_room)"
-    write(
+    facts = write(
         path,
         states=states[taken],
         actions=actions[taken],
@@ -32,14 +32,7 @@ def generate(path, seed, episodes=10_000):
         seed=seed,
         generator=generator,
     )
-    return {
-        "generator": generator,
-        "seed": seed,
-        "episodes": episodes,
-        "rows": int(ep_len.sum()),
-        "mean_steps": round(float(steps.mean()), 3),
-        "arrived": round(float((steps < MAX_STEPS).mean()), 4),
-    }
+    return facts | {"arrived": round(float((steps < MAX_STEPS).mean()), 4)}
 
 
 def demonstrate(episodes, rng):

@@ -3,49 +3,44 @@
 What the file holds is up to the model that reads it (see jepa.models.dinov2); here it is bytes with a checksum.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
-from jepa.data import registry
-from jepa.data.download import NetworkError, download
-from jepa.data.mirror import VARIABLE, copy, find, mirror_folder
+from jepa.data import official
+from jepa.data.download import NetworkError
 from jepa.errors import JepaError
-from jepa.files import atomic_path
 
 DATASET = "dinov2_vits14"
-SOURCES = ("auto", "mirror", "download")
 
 
 def obtain(source, mirror, out, progress=True):
     """Write the weights of DINOv2 ViT-S/14, verified, to `out`, complete or not at all.
 
-    source: `mirror` or `download`, or `auto`, which tries both in this order. mirror: a folder that holds the official
-    file at any depth (None = the environment variable JEPA_DATA_MIRROR).
+    source, mirror: as of jepa.data.official.obtain.
     Returns {dataset, source, path | url, sha256, trust, licence}. Raises ChecksumError for a wrong file, NetworkError
     when the server is not reached, and JepaError for another source or a mirror without the file.
     """
-    if source not in SOURCES:
+    if source not in official.SOURCES:
         raise JepaError(
-            f"data.source is {source!r}, but {DATASET} comes from {', '.join(SOURCES)} alone and cannot be generated; "
-            f"set data.sources.{DATASET} to one of them."
+            f"data.source is {source!r}, but {DATASET} comes from {', '.join(official.SOURCES)} alone and cannot be "
+            f"generated; set data.sources.{DATASET} to one of them."
         )
-    entry, out = registry.entry(DATASET), Path(out)
-    (file,) = entry.files
-    facts = {"dataset": DATASET, "sha256": file.sha256, "trust": file.trust, "licence": entry.licence}
-    folder = mirror_folder(mirror) if source != "download" else None
-    found = find(folder, [file.name])[file.name] if folder else []
-    if found:
-        with atomic_path(out) as temporary:
-            path = copy(file, found, temporary)
-        return facts | {"source": "mirror", "path": str(path)}
-    if source == "mirror":
-        where = f"the mirror {folder} lacks it" if folder else f"no mirror is set (data.mirror or {VARIABLE})"
-        raise JepaError(f"data.source is mirror, but {where}: put {file.name} there, or set data.source to auto.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = Path(out)
+    folder = out.parent / "downloads"
     try:
-        result = download(file.urls, out, sha256=file.sha256, bytes=file.bytes, progress=progress)
+        facts = official.obtain(DATASET, folder, source=source, mirror=mirror, progress=progress)
     except NetworkError as error:
-        raise NetworkError(
-            f"{error} Check the network (or HTTPS_PROXY), or put {file.name} into a mirror folder (data.mirror or "
-            f"{VARIABLE}); recipes with encoder.kind dinov2 cannot be trained without it."
-        ) from None
-    return facts | {"source": "download", "url": result["url"]}
+        raise NetworkError(f"{error} Recipes with encoder.kind dinov2 cannot be trained without it.") from None
+    ((name, path),) = facts["paths"].items()
+    os.replace(path, out)
+    with suppress(OSError):  # parts of other downloads may remain
+        folder.rmdir()
+    return {
+        "dataset": DATASET,
+        "source": facts["source"],
+        "path" if facts["source"] == "mirror" else "url": facts["origin"][name],
+        "sha256": facts["sha256"][name],
+        "trust": facts["trust"][name],
+        "licence": facts["licence"],
+    }

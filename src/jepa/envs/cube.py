@@ -107,15 +107,17 @@ def set_quality(name):
     takes a twentieth of the time. Raises JepaError for another name.
     """
     global QUALITY
-    if name not in QUALITIES:
-        raise JepaError(f"Cube has no render quality {name!r}; choose one of {', '.join(QUALITIES)}.")
-    QUALITY = os.environ["JEPA_CUBE_QUALITY"] = name
+    QUALITY = os.environ["JEPA_CUBE_QUALITY"] = _known(name)
 
 
 def render(state, size):
-    """Frames of the states. state: (N, 41). Returns (N, 3, size, size) uint8 RGB. Raises JepaError without OpenGL."""
+    """Frames of the states. state: (N, 41). Returns (N, 3, size, size) uint8 RGB.
+
+    Raises JepaError without OpenGL, and where JEPA_CUBE_QUALITY names no quality.
+    """
+    quality = _known(QUALITY)
     gl.context()
-    draw = _renderer(size, QUALITY)
+    draw = _renderer(size, quality)
     frames = np.empty((len(state), 3, size, size), dtype=np.uint8)
     for row, one in enumerate(np.asarray(state)):
         frames[row] = draw(one).transpose(2, 0, 1)
@@ -132,6 +134,15 @@ class Simulator(Batch):
 
     def __init__(self, n):
         super().__init__(np.repeat(sample_starts(1, np.random.default_rng(0)), n, axis=0))
+
+
+def _known(quality):
+    if quality not in QUALITIES:
+        raise JepaError(
+            f"Cube has no render quality {quality!r} (config key `quality`, or the environment variable "
+            f"JEPA_CUBE_QUALITY); choose one of {', '.join(QUALITIES)}."
+        )
+    return quality
 
 
 @lru_cache(maxsize=2)
