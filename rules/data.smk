@@ -26,14 +26,16 @@ rule fetch_dataset:
 
 rule extract_crossings:
     input:
-        lambda wildcards: f"{DATA}/{contents.DATASETS[wildcards.maze]}.npz",
+        lambda wildcards: f"{DATA}/{contents.DATASETS[wildcards.maze]}{wildcards.part}.npz",
     output:
-        crossings=f"{DATA}/crossings/{{maze}}.npz",
-        provenance=f"{DATA}/crossings/{{maze}}.provenance.json",
+        crossings=f"{DATA}/crossings/{{maze}}{{part}}.npz",
+        provenance=f"{DATA}/crossings/{{maze}}{{part}}.provenance.json",
     log:
-        f"{LOGS}/data/crossings/{{maze}}.log",
+        f"{LOGS}/data/crossings/{{maze}}{{part}}.log",
     benchmark:
-        f"{BENCH}/data/crossings/{{maze}}.jsonl"
+        f"{BENCH}/data/crossings/{{maze}}{{part}}.jsonl"
+    wildcard_constraints:
+        part="|-val",  # the training file, or the validation file
     conda:
         "../envs/jepa.yaml"
     resources:

@@ -1,6 +1,12 @@
 # One model a cell: (arm, maze, seed).
 
 
+def training_seconds(arm):
+    """Expected duration of a training on one core: that of the scale's steps, in proportion."""
+    steps = arm_settings(CONFIG, arm)["training"]["steps"]
+    return max(1, round(seconds("train_mop") * steps / MOP["training"]["steps"]))
+
+
 rule train_mop:
     input:
         crossings=f"{DATA}/crossings/{{maze}}.npz",
@@ -16,8 +22,8 @@ rule train_mop:
     conda:
         "../envs/jepa.yaml"
     resources:
-        expected_s=seconds("train_mop"),
-        runtime=minutes("train_mop"),
+        expected_s=lambda wildcards: training_seconds(wildcards.arm),
+        runtime=lambda wildcards, attempt: max(10, 4 * training_seconds(wildcards.arm) // 60) * attempt,
         mem_mb=memory(1500),
     params:
         settings=lambda wildcards: as_json(arm_settings(CONFIG, wildcards.arm)),

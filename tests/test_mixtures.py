@@ -1,27 +1,25 @@
 """Facts about the predictor arms of MoP-JEPA."""
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from jepa.errors import JepaError
-from jepa.models.encoders import CoordinateEncoder, EMATarget
-from jepa.models.jepa import PREDICTORS, WorldModel
-from jepa.models.mixtures import (
-    M3,
-    MDN,
-    Codebook,
-    Ensemble,
-    Heads,
-    MoP,
-    Var,
+from jepa.models.assignment import (
     balance_penalty,
     cosine_distance,
+    half_squared_error,
     hard_assignment,
     kl_to_uniform,
     mdn_loss,
     mop_loss,
+    separation_penalty,
 )
+from jepa.models.encoders import CoordinateEncoder, EMATarget
+from jepa.models.jepa import PREDICTORS, WorldModel
+from jepa.models.mixtures import M3, MDN, Codebook, Ensemble, Heads, MoP, Var
 
 D, K, B = 12, 5, 33
 
@@ -44,6 +42,30 @@ def test_every_arm_emits_unit_candidates_and_a_distribution(kind, latents):
     assert u.shape[:1] == pi.shape[:1] and u.shape[1] == pi.shape[1] and u.shape[2] == D
     torch.testing.assert_close(u.norm(dim=-1), torch.ones(u.shape[:2]))
     torch.testing.assert_close(pi.sum(-1), torch.ones(B))
+
+
+@pytest.mark.parametrize("kind", PREDICTORS)
+def test_every_arm_predicts_plain_numbers_in_flat_space(kind, latents):
+    """Targets of another size, and not of unit norm: a regression by the same arms."""
+    z, target, teleport = latents[0], 3 * torch.randn(B, 7), latents[2]
+    model = arm(kind, out=7, space="flat")
+    loss, _ = model.loss(z, target, teleport)
+    loss.backward()
+    u, pi = model(z)
+    assert loss.isfinite() and u.shape == (*pi.shape, 7)
+    assert (u.norm(dim=-1) - 1).abs().min() > 1e-4
+    torch.testing.assert_close(pi.sum(-1), torch.ones(B))
+
+
+def test_the_two_distances_agree_on_unit_vectors_up_to_their_number(latents):
+    """|u - v|^2 = 2 (1 - u.v) on the sphere."""
+    u = F.normalize(torch.randn(B, K, D), dim=-1)
+    torch.testing.assert_close(half_squared_error(u, latents[1]) * D, cosine_distance(u, latents[1]))
+
+
+def test_an_unknown_space_is_a_sentence():
+    with pytest.raises(JepaError, match="'round'; choose one of sphere, flat"):
+        arm("mop", space="round")
 
 
 def test_heads_are_independent_mlps(latents):
@@ -81,7 +103,7 @@ def test_only_the_winning_head_learns_from_a_target(latents):
     u[:, 3] = -target  # the farthest possible: never wins
     u.requires_grad_(True)
     log_pi = torch.zeros(B, K).log_softmax(-1)
-    mop_loss(u, log_pi, target, 0.0, 0.0)[0].backward()
+    mop_loss(cosine_distance(u, target), log_pi, 0.0, 0.0)[0].backward()
     winners = F.one_hot(hard_assignment(cosine_distance(u, target)), K).bool()
     assert (u.grad[~winners] == 0).all()
     assert (u.grad[winners].abs().sum(-1) > 0).all()
@@ -103,6 +125,43 @@ def test_literal_balance_has_no_gradient_and_the_surrogate_does(latents):
     assert gradient.abs().sum() > 0
 
 
+def test_soft_assignment_becomes_hard_as_it_cools_and_equal_as_it_heats():
+    distance, log_pi = torch.rand(B, K), torch.randn(B, K).log_softmax(-1)
+    hard, cold, hot = (mop_loss(distance, log_pi, 1.0, 0.0, temperature=T)[1] for T in (None, 1e-6, 1e6))
+    torch.testing.assert_close(cold["distance"], hard["distance"])
+    torch.testing.assert_close(cold["route"], hard["route"])
+    torch.testing.assert_close(hot["distance"], distance.mean())  # every head regresses every target: an ensemble
+
+
+def test_annealing_cools_by_training_steps_alone(latents):
+    model = arm("mop", anneal_steps=10)
+    temperatures = []
+    for _ in range(12):
+        temperatures.append(float(model.temperature()))
+        model.loss(*latents)
+    assert temperatures[0] == MoP.HOT and all(after < before for before, after in itertools.pairwise(temperatures[:10]))
+    assert temperatures[10] == temperatures[11] <= 1e-5
+    model.eval().loss(*latents)
+    assert int(model.step) == 12
+    resumed = arm("mop", anneal_steps=10)
+    resumed.load_state_dict(model.state_dict())
+    assert resumed.temperature() == model.temperature()
+    assert "step" not in arm("mop").state_dict()  # arms that do not anneal keep their checkpoints
+
+
+def test_separation_is_one_for_equal_heads_small_for_distant_ones_and_pushes_apart():
+    one = F.normalize(torch.ones(B, 1, D), dim=-1)
+    torch.testing.assert_close(separation_penalty(one.expand(B, K, D), cosine_distance), torch.tensor(1.0))
+    basis = torch.eye(D)[:K].expand(B, K, D)
+    assert separation_penalty(basis, cosine_distance) < 1e-4
+    assert separation_penalty(one, cosine_distance) == 0  # one head has no other
+    near = F.normalize(one + 0.1 * torch.randn(B, K, D), dim=-1).requires_grad_(True)
+    penalty = separation_penalty(near, cosine_distance)
+    (gradient,) = torch.autograd.grad(penalty, near)
+    moved = F.normalize(near - gradient, dim=-1)
+    assert separation_penalty(moved, cosine_distance) < penalty
+
+
 def test_balance_is_zero_when_uniform_log_k_when_collapsed_and_finite_for_a_dead_head():
     assert kl_to_uniform(torch.full((K,), 1 / K)).abs() < 1e-6
     collapsed = F.one_hot(torch.tensor(0), K).float().requires_grad_(True)
@@ -115,8 +174,9 @@ def test_balance_is_zero_when_uniform_log_k_when_collapsed_and_finite_for_a_dead
 def test_mdn_with_fixed_equal_sigma_and_one_head_is_scaled_dense(latents):
     z, target, _ = latents
     u = F.normalize(torch.randn(B, 1, D), dim=-1)
-    loss, _ = mdn_loss(u, torch.zeros(B, 1), torch.zeros(B, 1), target, d_eff=3.0, lambda_bal=0.0)
-    torch.testing.assert_close(loss, cosine_distance(u, target).mean())
+    distance = cosine_distance(u, target)
+    loss, _ = mdn_loss(distance, torch.zeros(B, 1), torch.zeros(B, 1), d_eff=3.0, lambda_bal=0.0)
+    torch.testing.assert_close(loss, distance.mean())
 
 
 def test_mdn_prefers_the_sigma_of_its_residual(latents):
@@ -125,7 +185,7 @@ def test_mdn_prefers_the_sigma_of_its_residual(latents):
     u = target.unsqueeze(1).roll(1, -1)
     distance = cosine_distance(u, target)
     best = 0.5 * (2 * distance / 4.0).log()
-    at = [mdn_loss(u, torch.zeros(B, 1), best + shift, target, 4.0, 0.0)[0] for shift in (-0.1, 0.0, 0.1)]
+    at = [mdn_loss(distance, torch.zeros(B, 1), best + shift, 4.0, 0.0)[0] for shift in (-0.1, 0.0, 0.1)]
     assert at[1] < at[0] and at[1] < at[2]
 
 

@@ -14,7 +14,7 @@ from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
 from jepa.errors import JepaError
 from jepa.training.loop import cosine_rate, fit, participation_ratio
-from jepa.training.mop import batch_source, load, train
+from jepa.training.mop import batch_source, density, load, train
 
 SETTINGS = {
     "model": {"fourier": 0, "width": 16, "depth": 1, "d": 8},
@@ -53,10 +53,14 @@ train(sys.argv[1], "medium-stitch", json.loads(sys.argv[2]), 0, sys.argv[3], pro
 
 
 def test_a_killed_training_resumes_bit_identically(crossings_path, tmp_path):
-    """kill -9 of a real process after its first checkpoints; the second run continues and ends in the same bits."""
+    """kill -9 of a real process after its first checkpoints; the second run continues and ends in the same bits.
+
+    With annealing, so that the temperature is a part of what must be resumed.
+    """
     import json
 
-    arguments = [sys.executable, "-c", RUN, str(crossings_path), json.dumps(SETTINGS)]
+    settings = SETTINGS | {"predictor": SETTINGS["predictor"] | {"anneal": 0.8}}
+    arguments = [sys.executable, "-c", RUN, str(crossings_path), json.dumps(settings)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*arguments, str(tmp_path / "whole")], check=True, env=environment)
     process = subprocess.Popen([*arguments, str(tmp_path / "killed")], env=environment)
@@ -101,6 +105,27 @@ def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_resumed(crossing
     draws.clear()
     fit(model, draw, steps=300, checkpoint=checkpoint, fingerprint="b", **common)
     assert draws == [0, 1, 2]
+
+
+def test_the_balance_term_as_written_trains_the_same_model_as_none(crossings_path, tmp_path):
+    """Eq. 6's usage is that of hard winners, which has no gradient: `literal` is lambda_bal = 0, to the last bit."""
+    short = SETTINGS | {"training": SETTINGS["training"] | {"steps": 50}}
+    weights = {}
+    for name, change in (("literal", {"balance": "literal"}), ("none", {"lambda_bal": 0.0}), ("soft", {})):
+        settings = short | {"predictor": short["predictor"] | change}
+        train(crossings_path, "medium-stitch", settings, 0, tmp_path / name, progress=False)
+        weights[name] = load_file(tmp_path / name / "model.safetensors")
+    assert all(torch.equal(weights["literal"][key], weights["none"][key]) for key in weights["none"])
+    assert any(not torch.equal(weights["soft"][key], weights["none"][key]) for key in weights["none"])
+
+
+def test_an_annealed_model_is_kept_with_its_schedule_and_audited_like_any_other(crossings_path, tmp_path):
+    settings = SETTINGS | {"predictor": SETTINGS["predictor"] | {"anneal": 0.5}}
+    settings["training"] = SETTINGS["training"] | {"steps": 20}
+    train(crossings_path, "medium-stitch", settings, 0, tmp_path, progress=False)
+    model, _ = load(tmp_path)
+    assert int(model.predictor.step) == 20 and model.predictor.anneal_steps == 10
+    assert density(model, maze_graph("medium-stitch"), 0) is None  # hard heads are no density
 
 
 def test_divergence_stops_with_the_step_and_the_part(crossings_path, tmp_path):

@@ -10,16 +10,18 @@ from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
 from jepa.errors import run
 from jepa.evaluation.audit import audit, build_contexts
+from jepa.evaluation.likelihood import validation
 from jepa.files import atomic_path, write_json
 from jepa.planning.graph import active_heads, proposal_graph
 from jepa.provenance import Record
 from jepa.random import rng_of
-from jepa.training.mop import callables, load
+from jepa.training.mop import callables, density, load
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crossings", required=True, type=Path)
+    parser.add_argument("--validation", required=True, type=Path, help="crossings of the validation file")
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--arm", required=True)
     parser.add_argument("--settings", required=True, type=json.loads, help="JSON: gate, match")
@@ -31,15 +33,23 @@ def main():
     model, config = load(arguments.model.parent)
     maze, seed = config["maze"], config["seed"]
     graph, crossings = maze_graph(maze), crossing_data.load(arguments.crossings)
-    predict, embed = callables(model, graph, config["settings"]["model"]["fourier"])
+    heldout, fourier = crossing_data.holdout(graph, seed), config["settings"]["model"]["fourier"]
+    predict, embed = callables(model, graph, fourier)
     result = audit(
         predict,
         embed,
         graph,
-        crossing_data.holdout(graph, seed),
+        heldout,
         build_contexts(crossings, graph, rng_of("mop", maze, seed, "contexts")),
         gate=settings["gate"],
         match=settings["match"],
+    )
+    result["validation"] = validation(
+        density(model, graph, fourier),
+        embed,
+        crossing_data.load(arguments.validation),
+        heldout,
+        rng_of("mop", maze, seed, "validation"),
     )
     u, pi = predict(graph.centres)
     graphs = {}
@@ -49,7 +59,8 @@ def main():
     with atomic_path(arguments.graphs) as temporary:
         np.savez_compressed(temporary, **graphs)
     write_json(arguments.out, {"method": arguments.arm, "seed": seed, "split_seed": seed, **result})
-    record.write(arguments.provenance, inputs=[arguments.crossings, arguments.model], settings=settings, seed=seed)
+    inputs = [arguments.crossings, arguments.validation, arguments.model]
+    record.write(arguments.provenance, inputs=inputs, settings=settings, seed=seed)
 
 
 if __name__ == "__main__":

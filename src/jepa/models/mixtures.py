@@ -6,8 +6,11 @@ Every arm is a module with the same two methods, so that only the head differs b
     loss(z, target, teleport) -> (scalar, info)    training signal for context latents z and targets z+
     forward(z)                -> (u, pi)           Eq. 7: candidates and their deployment-time weights
 
-Shapes: z, target: (B, d) unit norm. teleport: (B,) bool, rows whose transition starts in a teleport entry.
-u: (B, K, d) unit norm. pi: (B, K), rows sum to 1. Distances are cosine: l(u, v) = 1 - u.v (Eq. 2).
+Shapes: z: (B, d) unit norm. target: (B, out); `out` is d unless said otherwise. teleport: (B,) bool, rows whose
+transition starts in a teleport entry. u: (B, K, out). pi: (B, K), rows sum to 1. `space` says what targets are:
+
+    sphere    unit latents; candidates are brought to unit norm, l(u, v) = 1 - u.v (Eq. 2)
+    flat      plain numbers of unit scale, such as metres over their deviation; l(u, v) = |u - v|^2 / (2 out)
 """
 
 import math
@@ -16,6 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from jepa.errors import JepaError
+from jepa.models.assignment import SPACES, balance_penalty, mdn_loss, mop_loss, separation_penalty
 from jepa.models.encoders import mlp
 
 
@@ -43,74 +48,31 @@ class Heads(nn.Module):
         return x.transpose(0, 1)
 
 
-def cosine_distance(u, target):
-    """d_ik = 1 - u_ik . z+_i (Eq. 4). u: (B, K, d); target: (B, d). Returns (B, K)."""
-    return 1 - (u @ target.unsqueeze(-1)).squeeze(-1)
+class Predictor(nn.Module):
+    """Base of all arms: K heads from d inputs to `out` numbers (None: d) in a `space` (see the module)."""
+
+    def __init__(self, K, d, out=None, space="sphere"):
+        super().__init__()
+        if space not in SPACES:
+            raise JepaError(f"predictor setting space is {space!r}; choose one of {', '.join(SPACES)}.")
+        self.K, self.out, self.space = K, d if out is None else out, space
+        self.project, self.distance = SPACES[space]
+
+    def alike(self, u):
+        """Equal weights (B, K) for candidates u: (B, K, out)."""
+        return u.new_full(u.shape[:2], 1 / u.shape[1])
 
 
-def hard_assignment(distance):
-    """k*_i = argmin_k d_ik (Eq. 5). distance: (B, K). Returns (B,) indices."""
-    return distance.argmin(dim=-1)
-
-
-def balance_penalty(distance, temperature=0.1, literal=False):
-    """KL(usage || Unif(K)) = sum_k g_k log(K g_k), the third term of Eq. 6. distance: (B, K). Returns a scalar.
-
-    As written, the usage is that of the hard winners and has no gradient (`literal`). The default is its soft
-    surrogate g_k = mean_i softmax(-d_i / T)_k.
-    """
-    K = distance.shape[-1]
-    if literal:
-        usage = F.one_hot(hard_assignment(distance), K).to(distance).mean(0)
-    else:
-        usage = (-distance / temperature).softmax(-1).mean(0)
-    return kl_to_uniform(usage)
-
-
-def kl_to_uniform(usage):
-    """KL(usage || Unif(K)) = sum_k g_k log(K g_k) of head usage g: (K,). Finite gradient where a head is unused."""
-    return (usage * (len(usage) * usage).clamp_min(1e-12).log()).sum()
-
-
-def mop_loss(u, log_pi, target, lambda_route, lambda_bal, literal=False):
-    """MoP-JEPA Eq. 6. u: (B, K, d); log_pi: (B, K) log router weights; target: (B, d). Returns (scalar, info)."""
-    distance = cosine_distance(u, target)
-    winner = hard_assignment(distance)
-    best = distance.gather(1, winner[:, None]).mean()
-    route = F.nll_loss(log_pi, winner)
-    balance = balance_penalty(distance, literal=literal)
-    loss = best + lambda_route * route + lambda_bal * balance
-    return loss, {"distance": best, "route": route, "balance": balance}
-
-
-def mdn_loss(u, log_pi, log_sigma, target, d_eff, lambda_bal):
-    """Negative log-likelihood of a soft mixture (Bishop 1994) with load balancing on the mean responsibility.
-
-    ll_k = log pi_k - d_k / sigma_k^2 - d_eff log sigma_k. log_sigma: (B, K). Returns (scalar, info).
-    """
-    distance = cosine_distance(u, target)
-    joint = log_pi - distance * (-2 * log_sigma).exp() - d_eff * log_sigma
-    nll = -joint.logsumexp(-1).mean()
-    usage = joint.softmax(-1).mean(0)
-    balance = kl_to_uniform(usage)
-    return nll + lambda_bal * balance, {
-        "nll": nll,
-        "distance": distance.min(-1).values.mean(),
-        "balance": balance,
-    }
-
-
-class Routed(nn.Module):
+class Routed(Predictor):
     """Base of the arms with K heads and a context-only router r_psi (Eq. 4)."""
 
-    def __init__(self, K, d, width, depth, extra=0):
-        super().__init__()
-        self.K, self.d = K, d
-        self.heads = Heads(K, d, width, depth, d + extra)
+    def __init__(self, K, d, width, depth, out=None, space="sphere", extra=0):
+        super().__init__(K, d, out, space)
+        self.heads = Heads(K, d, width, depth, self.out + extra)
         self.router = mlp([d, *[width] * depth, K])
 
     def candidates(self, z):
-        return F.normalize(self.heads(z), dim=-1), self.router(z).log_softmax(-1)
+        return self.project(self.heads(z)), self.router(z).log_softmax(-1)
 
     def forward(self, z):
         u, log_pi = self.candidates(z)
@@ -118,37 +80,81 @@ class Routed(nn.Module):
 
 
 class MoP(Routed):
-    """`mop`: hard-assigned heads, Eq. 6. With K = 1 this is the dense predictor."""
+    """`mop`: hard-assigned heads, Eq. 6. With K = 1 this is the dense predictor.
 
-    def __init__(self, K, d, width, depth, lambda_route=1.0, lambda_bal=0.1, balance="soft"):
-        super().__init__(K, d, width, depth)
+    lambda_sep: weight of the head-separation loss. anneal_steps: over so many first steps of training assignments are
+    soft, with a temperature that falls geometrically from HOT to COLD ("Design ablations"); 0 is plain hard EM. Every
+    call of `loss` in training mode is a step; the count is part of the state, so that a resumed training goes on at
+    its temperature.
+    """
+
+    HOT, COLD = 1.0, 0.01  # cosine distances: between unrelated latents, and what a trained head leaves
+    HARD = 1e-6
+
+    def __init__(
+        self,
+        K,
+        d,
+        width,
+        depth,
+        lambda_route=1.0,
+        lambda_bal=0.1,
+        balance="soft",
+        lambda_sep=0.0,
+        anneal_steps=0,
+        out=None,
+        space="sphere",
+    ):
+        super().__init__(K, d, width, depth, out, space)
         self.lambda_route, self.lambda_bal, self.literal = lambda_route, lambda_bal, balance == "literal"
+        self.lambda_sep, self.anneal_steps = lambda_sep, anneal_steps
+        if anneal_steps:
+            self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def temperature(self):
+        """Of the next step: a scalar tensor, which stays on its device, or None where assignments are always hard."""
+        if not self.anneal_steps:
+            return None
+        done = self.step / self.anneal_steps
+        return torch.where(done < 1, self.HOT * (self.COLD / self.HOT) ** done, self.HARD)
 
     def loss(self, z, target, teleport):
         u, log_pi = self.candidates(z)
-        return mop_loss(u, log_pi, target, self.lambda_route, self.lambda_bal, self.literal)
+        distance = self.distance(u, target)
+        loss, info = mop_loss(distance, log_pi, self.lambda_route, self.lambda_bal, self.literal, self.temperature())
+        if self.anneal_steps and self.training:
+            self.step += 1
+        if self.lambda_sep:
+            info["separation"] = separation_penalty(u, self.distance)
+            loss = loss + self.lambda_sep * info["separation"]
+        return loss, info
 
 
 class MDN(Routed):
     """`mdn`: soft mixture with learned sigma per head and load balancing.
 
-    d_eff: weight of log sigma; None is d, the normaliser of an isotropic Gaussian in the latent space.
+    d_eff: weight of log sigma; None is `out`, the normaliser of an isotropic Gaussian in the target's space.
     """
 
-    def __init__(self, K, d, width, depth, d_eff=None, lambda_bal=0.01):
-        super().__init__(K, d, width, depth, extra=1)
-        self.d_eff, self.lambda_bal = d if d_eff is None else d_eff, lambda_bal
+    def __init__(self, K, d, width, depth, d_eff=None, lambda_bal=0.01, out=None, space="sphere"):
+        super().__init__(K, d, width, depth, out, space, extra=1)
+        self.d_eff, self.lambda_bal = self.out if d_eff is None else d_eff, lambda_bal
+        # exp(-5) is a cosine distance of 5e-5, below what these encoders resolve; the clamp keeps a head that
+        # has memorised its batch from an unbounded likelihood. A mean over `out` numbers is that much smaller.
+        self.least = -5.0 - (0.5 * math.log(self.out) if space == "flat" else 0.0)
+
+    def mixture(self, z):
+        """z: (B, d). Returns u: (B, K, out), log_pi: (B, K), log_sigma: (B, K)."""
+        out = self.heads(z)
+        log_sigma = out[..., -1].clamp(self.least, 1.0)
+        return self.project(out[..., :-1]), self.router(z).log_softmax(-1), log_sigma
 
     def candidates(self, z):
-        out = self.heads(z)
-        # exp(-5) is a cosine distance of 5e-5, below what these encoders resolve; the clamp keeps a head that
-        # has memorised its batch from an unbounded likelihood.
-        self.log_sigma = out[..., -1].clamp(-5.0, 1.0)
-        return F.normalize(out[..., :-1], dim=-1), self.router(z).log_softmax(-1)
+        return self.mixture(z)[:2]
 
     def loss(self, z, target, teleport):
-        u, log_pi = self.candidates(z)
-        return mdn_loss(u, log_pi, self.log_sigma, target, self.d_eff, self.lambda_bal)
+        u, log_pi, log_sigma = self.mixture(z)
+        return mdn_loss(self.distance(u, target), log_pi, log_sigma, self.d_eff, self.lambda_bal)
 
 
 class M3(Routed):
@@ -156,68 +162,69 @@ class M3(Routed):
 
     def fuse(self, z):
         gate = self.router(z).softmax(-1).unsqueeze(1)
-        return F.normalize(gate @ self.heads(z), dim=-1)
+        return self.project(gate @ self.heads(z))
 
     def loss(self, z, target, teleport):
-        distance = cosine_distance(self.fuse(z), target).mean()
+        distance = self.distance(self.fuse(z), target).mean()
         return distance, {"distance": distance}
 
     def forward(self, z):
         u = self.fuse(z)
-        return u, u.new_ones(len(u), 1)
+        return u, self.alike(u)
 
 
-class Ensemble(nn.Module):
+class Ensemble(Predictor):
     """`ensemble`: K heads that all regress every target; no assignment (MoP-JEPA, "Design ablations").
 
     `dense` is this arm with K = 1 (Eq. 2; Prop. 1).
     """
 
-    def __init__(self, K, d, width, depth):
-        super().__init__()
-        self.K = K
-        self.heads = Heads(K, d, width, depth, d)
+    def __init__(self, K, d, width, depth, out=None, space="sphere"):
+        super().__init__(K, d, out, space)
+        self.heads = Heads(K, d, width, depth, self.out)
 
     def loss(self, z, target, teleport):
-        distance = cosine_distance(self(z)[0], target).mean()
+        distance = self.distance(self(z)[0], target).mean()
         return distance, {"distance": distance}
 
     def forward(self, z):
-        u = F.normalize(self.heads(z), dim=-1)
-        return u, u.new_full((len(u), self.K), 1 / self.K)
+        u = self.project(self.heads(z))
+        return u, self.alike(u)
 
 
-class Var(nn.Module):
+class Var(Predictor):
     """`var`: a single Gaussian with a cosine-trained mean and a residual-calibrated radius (Huang et al. 2026).
 
-    rho^2 estimates E|z+ - u|^2 (trained on the detached residual, so it never bends the mean); samples are
-    u + rho eps / sqrt(d) with standard normal eps, and K of them stand in for an enumeration.
+    rho^2 estimates 2 l(u, z+), trained on the detached residual, so it never bends the mean: E|z+ - u|^2 on the sphere,
+    and the same over `out` in flat space. K samples u + rho eps stand in for an enumeration, with normal eps that is
+    scaled 1 / sqrt(d) on the sphere.
     """
 
-    def __init__(self, K, d, width, depth, sample_seed=0):
-        super().__init__()
-        self.K, self.d, self.sample_seed = K, d, sample_seed
-        self.heads = Heads(1, d, width, depth, d)
+    def __init__(self, K, d, width, depth, sample_seed=0, out=None, space="sphere"):
+        super().__init__(K, d, out, space)
+        self.sample_seed = sample_seed
+        self.heads = Heads(1, d, width, depth, self.out)
         self.log_rho2 = mlp([d, *[width] * depth, 1])
 
     def loss(self, z, target, teleport):
-        mean = F.normalize(self.heads(z), dim=-1)
-        distance = cosine_distance(mean, target)
+        mean = self.project(self.heads(z))
+        distance = self.distance(mean, target)
         log_rho2 = self.log_rho2(z.detach()).clamp(-12.0, 2.0)
         calibration = (log_rho2 + 2 * distance.detach() * (-log_rho2).exp()).mean()
         distance = distance.mean()
         return distance + calibration, {"distance": distance, "calibration": calibration}
 
     def forward(self, z):
-        mean = F.normalize(self.heads(z), dim=-1)
+        mean = self.project(self.heads(z))
         rho = (0.5 * self.log_rho2(z).clamp(-12.0, 2.0)).exp().unsqueeze(-1)
         generator = torch.Generator(device=z.device).manual_seed(self.sample_seed)
-        noise = torch.randn(len(z), self.K, self.d, generator=generator, device=z.device)
-        u = F.normalize(mean + rho * noise / math.sqrt(self.d), dim=-1)
-        return u, u.new_full((len(u), self.K), 1 / self.K)
+        noise = torch.randn(len(z), self.K, self.out, generator=generator, device=z.device)
+        scale = math.sqrt(self.out) if self.space == "sphere" else 1.0
+        u = self.project(mean + rho * noise / scale)
+        return u, self.alike(u)
 
 
-class Codebook(nn.Module):
+class Codebook(Predictor):
     """`codebook`: K codes that never see the context (Verification Protocol, control).
 
     The codes are fitted winner-take-all to the targets; the encoder, which codes cannot train, is trained by a
@@ -225,10 +232,10 @@ class Codebook(nn.Module):
     targets: "all" transitions, or "teleport" for those that start in a teleport entry.
     """
 
-    def __init__(self, K, d, width, depth, lambda_bal=0.1, targets="all"):
-        super().__init__()
-        self.dense = Ensemble(1, d, width, depth)
-        self.codes = nn.Parameter(torch.randn(K, d))
+    def __init__(self, K, d, width, depth, lambda_bal=0.1, targets="all", out=None, space="sphere"):
+        super().__init__(K, d, out, space)
+        self.dense = Ensemble(1, d, width, depth, out, space)
+        self.codes = nn.Parameter(torch.randn(K, self.out))
         self.lambda_bal, self.targets = lambda_bal, targets
 
     def loss(self, z, target, teleport):
@@ -236,11 +243,11 @@ class Codebook(nn.Module):
         rows = target if self.targets == "all" else target[teleport]
         if len(rows) == 0:
             return dense, info | {"code_distance": dense.new_zeros(())}
-        distance = cosine_distance(F.normalize(self.codes, dim=-1).expand(len(rows), -1, -1), rows)
+        distance = self.distance(self.project(self.codes).expand(len(rows), -1, -1), rows)
         best = distance.min(-1).values.mean()
         loss = dense + best + self.lambda_bal * balance_penalty(distance)
         return loss, info | {"code_distance": best}
 
     def forward(self, z):
-        u = F.normalize(self.codes, dim=-1).expand(len(z), -1, -1)
-        return u, u.new_full(u.shape[:2], 1 / u.shape[1])
+        u = self.project(self.codes).expand(len(z), -1, -1)
+        return u, self.alike(u)

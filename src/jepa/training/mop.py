@@ -18,15 +18,20 @@ from jepa.training.weights import load_weights, save_weights
 
 
 def build(settings):
-    """WorldModel of resolved settings {model: {fourier, width, depth, d}, predictor: {...}, training: {...}}."""
-    model = settings["model"]
+    """WorldModel of resolved settings {model: {fourier, width, depth, d}, predictor: {...}, training: {...}}.
+
+    predictor.anneal: share of the training over which assignments are soft; the predictor counts in steps.
+    """
+    model, predictor = settings["model"], dict(settings["predictor"])
+    if "anneal" in predictor:
+        predictor["anneal_steps"] = round(predictor.pop("anneal") * settings["training"]["steps"])
     encoder = {
         "features": 2 + 4 * model["fourier"],
         "width": model["width"],
         "depth": model["depth"],
         "d": model["d"],
     }
-    return WorldModel(encoder, settings["predictor"], settings["training"]["ema"])
+    return WorldModel(encoder, predictor, settings["training"]["ema"])
 
 
 def batch_source(crossings, graph, seed, batch_size, fourier, device="cpu"):
@@ -120,3 +125,16 @@ def callables(model, graph, fourier):
         return model.embed(features(xy)).numpy()
 
     return predict, embed
+
+
+def density(model, graph, fourier):
+    """mixture(xy (N, 2)) -> (u (N, K, d), log_pi (N, K), log_sigma (N, K)) of `mdn`; None where there is no density."""
+    if not hasattr(model.predictor, "mixture"):
+        return None
+
+    @torch.no_grad()
+    def mixture(xy):
+        s = torch.from_numpy(crossing_data.features(xy, graph, fourier))
+        return tuple(part.numpy() for part in model.predictor.mixture(model.encoder(s)))
+
+    return mixture
