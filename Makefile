@@ -1,4 +1,5 @@
-# make tables    every table and figure at the laptop scale
+# make tables    the tables and figures of the first hour, at the laptop scale
+# make all       every table and figure
 # make test      the test suite
 # Everything else is listed by: make help
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG := --config scale=$(SCALE)
 
-.PHONY: help setup tables figures smoke test lint report clean
+.PHONY: help setup tables all figures smoke test lint report clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -26,14 +27,17 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-tables: setup ## every table and figure, SCALE=laptop unless given
+tables: setup ## the tables and figures of the first hour, SCALE=laptop unless given
+	$(SNAKEMAKE) headline $(CONFIG)
+
+all: setup ## every table and figure: also MoP-JEPA's design ablations and its other domains
 	$(SNAKEMAKE) all_tables all_figures $(CONFIG)
 
 figures: setup ## every figure
 	$(SNAKEMAKE) all_figures $(CONFIG)
 
 smoke: setup ## the whole workflow at tiny size, in its own data and results folders
-	$(MAKE) tables SCALE=smoke
+	$(MAKE) all SCALE=smoke
 
 test: setup ## the test suite, a smoke run included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -44,7 +48,7 @@ lint: setup ## ruff, snakefmt, snakemake --lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint --config scale=smoke
 
-report: tables ## report.html: tables, figures, captions, provenance of every job, offline
+report: all ## report.html: tables, figures, captions, provenance of every job, offline
 	$(SNAKEMAKE) all_tables all_figures --report results/$(SCALE)/report.html $(CONFIG)
 
 clean: ## remove results and logs of SCALE (data are kept)

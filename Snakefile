@@ -1,6 +1,9 @@
 # Table of contents: configuration, rules in the order in which data moves, and what may be asked for.
 #
-#   snakemake --cores 2 all_tables                    every table at the laptop scale
+#   snakemake --cores 2 headline                      what fits into an hour: all but the next two
+#   snakemake --cores 2 mop_grids                     MoP-JEPA's design ablations on the mazes
+#   snakemake --cores 2 mop_generality                MoP-JEPA beyond the point mazes
+#   snakemake --cores 2 all_tables all_figures        everything
 #   snakemake --cores 2 all --config scale=smoke      everything, tiny
 #   snakemake --cores 2 results/laptop/audits/mop/mdn/teleport/seed1.json      one cell
 
@@ -24,6 +27,7 @@ include: "rules/audit.smk"
 include: "rules/evaluate.smk"
 include: "rules/episodes.smk"
 include: "rules/qantara.smk"
+include: "rules/domains.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 
@@ -32,6 +36,9 @@ localrules:
     all,
     all_tables,
     all_figures,
+    headline,
+    mop_grids,
+    mop_generality,
 
 
 rule all:
@@ -39,6 +46,23 @@ rule all:
     input:
         rules.all_tables.input,
         rules.all_figures.input,
+
+
+rule headline:
+    input:
+        printed(contents.HEADLINE),
+        drawn(contents.HEADLINE),
+
+
+rule mop_grids:
+    input:
+        printed(contents.GRIDS),
+
+
+rule mop_generality:
+    input:
+        printed(contents.GENERALITY),
+        drawn(contents.GENERALITY),
 
 
 onstart:

@@ -4,6 +4,7 @@
 rule audit_mop:
     input:
         crossings=f"{DATA}/crossings/{{maze}}.npz",
+        validation=f"{DATA}/crossings/{{maze}}-val.npz",
         model=rules.train_mop.output.model,
         config=rules.train_mop.output.config,
     output:
@@ -24,8 +25,8 @@ rule audit_mop:
         settings=as_json(MOP["audit"]),
         code=code_hash("audit_mop"),
     shell:
-        "python workflow/scripts/audit_mop.py --crossings {input.crossings} --model {input.model} "
-        "--arm {wildcards.arm} --settings {params.settings:q} --out {output.audit} --graphs {output.graphs} "
+        "python workflow/scripts/audit_mop.py --crossings {input.crossings} --validation {input.validation} "
+        "--model {input.model} --arm {wildcards.arm} --settings {params.settings:q} --out {output.audit} --graphs {output.graphs} "
         "--provenance {output.provenance} > {log} 2>&1"
 
 
@@ -50,4 +51,32 @@ rule audit_control:
     shell:
         "python workflow/scripts/audit_control.py --crossings {input.crossings} --maze {wildcards.maze} "
         "--control {wildcards.control} --seed {wildcards.seed} --out {output.audit} "
+        "--provenance {output.provenance} > {log} 2>&1"
+
+
+# Two-step fan-out of a trained model, and what Figures 2 and 3 show of it.
+rule measure_fanout:
+    input:
+        crossings=f"{DATA}/crossings/{{maze}}.npz",
+        model=rules.train_mop.output.model,
+        config=rules.train_mop.output.config,
+    output:
+        fanout=f"{RESULTS}/audits/mop/{{arm}}/{{maze}}/fanout-seed{{seed}}.json",
+        provenance=f"{RESULTS}/audits/mop/{{arm}}/{{maze}}/fanout-seed{{seed}}.provenance.json",
+    log:
+        f"{LOGS}/audits/mop/{{arm}}/{{maze}}/fanout-seed{{seed}}.log",
+    benchmark:
+        f"{BENCH}/audits/mop/{{arm}}/{{maze}}/fanout-seed{{seed}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("measure_fanout"),
+        runtime=minutes("measure_fanout"),
+        mem_mb=memory(1000),
+    params:
+        settings=as_json(MOP["audit"]),
+        code=code_hash("measure_fanout"),
+    shell:
+        "python workflow/scripts/measure_fanout.py --crossings {input.crossings} --model {input.model} "
+        "--arm {wildcards.arm} --settings {params.settings:q} --out {output.fanout} "
         "--provenance {output.provenance} > {log} 2>&1"

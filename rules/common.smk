@@ -10,6 +10,8 @@ from jepa import cells
 from jepa.config import (
     arm_settings,
     dataset_settings,
+    domain_data_settings,
+    domain_settings,
     episode_settings,
     evaluation_settings,
     frame_settings,
@@ -54,13 +56,15 @@ STEPS = {"mop": MOP["training"]["steps"], "qantara": QANTARA["base"]["training"]
 
 wildcard_constraints:
     paper="|".join(contents.PAPERS),
-    table=r"table\d|intext",
+    table=r"table\d|intext|ablations|generality",
     figure=r"figure\d",
     arm="|".join(MOP["arms"]),
     control="|".join(cells.CONTROLS),
     executor_control="|".join(cells.EXECUTOR_CONTROLS),
     maze="|".join(MOP["mazes"]),
     dataset="|".join(contents.DATASETS[maze] for maze in MOP["mazes"]),
+    data="|".join(MOP["domains"]["data"]),
+    domain="|".join(MOP["domains"]["cells"]),
     recipe="|".join(re.escape(recipe) for recipe in QANTARA["recipes"]),
     env="|".join(QANTARA["environments"]),
     dispatch="cem|bc|video-inverse|gcbc",
@@ -164,10 +168,37 @@ def caption_of(paper, name):
     return (Path(workflow.basedir) / f"workflow/report/{paper}/{name}.rst").read_text()
 
 
+def printed(names=None):
+    """Files of the tables of all papers; names: {paper: tables and figures}, None for every table."""
+    return [
+        f"{RESULTS}/tables/{paper}/{table}.{kind}"
+        for paper, table in REPORTED_TABLES
+        if names is None or table in names.get(paper, ())
+        for kind in ("csv", "md", "tex")
+    ]
+
+
+def drawn(names=None):
+    """Files of the figures of all papers; names as in `printed`."""
+    return [
+        f"{RESULTS}/figures/{paper}/{figure}.{kind}"
+        for paper, figure in REPORTED_FIGURES
+        if names is None or figure in names.get(paper, ())
+        for kind in ("pdf", "png")
+    ]
+
+
 def provenance_of(paper):
     """Provenance of the datasets that a paper's experiments use: where the data tags come from."""
     datasets = [contents.DATASETS[maze] for maze in MOP["mazes"]] if paper == "mop" else QANTARA["environments"]
     return [f"{DATA}/{dataset}.provenance.json" for dataset in datasets]
+
+
+def data_of(paper, name):
+    """Provenance of the datasets behind one table or figure."""
+    needed = contents.needs(name, CONFIG, paper)
+    domains = [MOP["domains"]["cells"][cell[-1]]["data"] for cell in needed if cell[0] == "domains"]
+    return provenance_of(paper) + [f"{DATA}/domains/{data}.provenance.json" for data in dict.fromkeys(domains)]
 
 
 def print_forecast(dag):

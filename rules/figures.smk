@@ -4,7 +4,7 @@
 rule draw_figure:
     input:
         results=lambda wildcards: results_of(wildcards.paper, wildcards.figure),
-        data=lambda wildcards: provenance_of(wildcards.paper),
+        data=lambda wildcards: data_of(wildcards.paper, wildcards.figure),
         published="paper/{paper}.csv",
     output:
         pdf=f"{RESULTS}/figures/{{paper}}/{{figure}}.pdf",
@@ -33,4 +33,4 @@ rule draw_figure:
 
 rule all_figures:
     input:
-        [f"{RESULTS}/figures/{paper}/{figure}.{kind}" for paper, figure in REPORTED_FIGURES for kind in ("pdf", "png")],
+        drawn(),

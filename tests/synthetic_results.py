@@ -4,8 +4,22 @@ import json
 
 import numpy as np
 
+import synthetic_domains
+import synthetic_fanout
+
 ARMS = {"dense": 1, "m3": 1, "var": 8, "mdn": 8, "mop": 8, "ensemble": 8, "codebook": 8}
 SWEEP = {"mop-k1": 1, "mop-k2": 2, "mop-k3": 3, "mop-k4": 4, "mop-k16": 16}
+ABLATED = {  # some arms of every panel of the ablations, on every maze
+    "mdn-e1-k8-l0": 8,
+    "mdn-ed-k16-l01": 16,
+    "mop-2k": 8,
+    "mdn-2k": 8,
+    "mop-anneal-slow": 8,
+    "mop-fourier": 8,
+    "mop-matched": 16,
+    "mdn-matched": 16,
+}
+NLL = {"mdn": -1.0, "mdn-e1-k8-l0": -2.0, "mdn-ed-k16-l01": -1.5}  # the first variant is chosen
 CONTROLS = ("displacement", "symmetrised", "train-edges", "majority")
 CELLS = {"medium-stitch": 26, "teleport": 45, "large-stitch": 46}
 DATASETS = {
@@ -91,6 +105,7 @@ def audit(rng, method, maze, seed, heads, skill):
         },
         "raw": readout(rng, maze, method, skill, heads, gated=False),
         "gated": gated,
+        "validation": {"nll": NLL[method] - 0.01 * seed, "nll_gaussian": -90 * NLL[method]} if method in NLL else None,
     }
 
 
@@ -123,8 +138,36 @@ def execution(rng, method, maze, seed, skill, episodes=20):
     return {"method": method, "maze": maze, "seed": seed, "max_steps": 1000, "runs": runs}
 
 
-def make(folder, seeds=3, mazes=tuple(CELLS), arms=tuple(ARMS), tag="same"):
-    """Write a whole grid below `folder`. Returns {"audits": paths, "evals": paths, "tags": paths}."""
+def results(files):
+    """All recorded results of `make`."""
+    return [path for kind, paths in files.items() if kind != "tags" for path in paths]
+
+
+def cell_of(kind, path):
+    """The cell (see jepa.reporting.contents.needs) of a file of `make`."""
+    if kind == "domains":
+        return kind, "all", path.parts[-2]
+    return kind, *(path.parts[-4:-2] if kind == "evals" else path.parts[-3:-1])
+
+
+def cells_of(files):
+    """Every cell that has a file, once."""
+    return list(dict.fromkeys(cell_of(kind, path) for kind in files if kind != "tags" for path in files[kind]))
+
+
+def only(files, cells):
+    """`files` without those of other cells; all tags."""
+    return {
+        kind: [path for path in paths if kind == "tags" or cell_of(kind, path) in cells]
+        for kind, paths in files.items()
+    }
+
+
+def make(folder, seeds=3, mazes=tuple(CELLS), arms=tuple(ARMS), domains=None, tag="same"):
+    """Write a whole grid below `folder`. Returns {"audits": paths, "evals", "fanout", "domains", "tags"}.
+
+    domains: those that are run, each with every arm; None for all of them where all mazes are.
+    """
     rng = np.random.default_rng(0)
     skills = {
         "dense": 0.05,
@@ -143,11 +186,13 @@ def make(folder, seeds=3, mazes=tuple(CELLS), arms=tuple(ARMS), tag="same"):
         "mop-k16": 0.65,
         "codebook-teleport": 0.02,
     }
+    skills |= {arm: 0.3 if arm.startswith("mdn") else 0.5 for arm in ABLATED}
     skills |= {"displacement": 0.95, "symmetrised": 0.85, "train-edges": 0.4, "majority": 0.1}
     heads = {**{arm: ARMS[arm] for arm in arms}, **dict.fromkeys(CONTROLS)}
     files = {"audits": [], "evals": [], "tags": []}
     for maze in mazes:
         methods = heads | ({**SWEEP, "codebook-teleport": 8} if maze == "teleport" else {})
+        methods |= {arm: K for arm, K in ABLATED.items() if arm.partition("-")[0] in arms}
         for seed in range(seeds):
             for method, K in methods.items():
                 path = folder / "audits/mop" / method / maze / f"seed{seed}.json"
@@ -158,4 +203,10 @@ def make(folder, seeds=3, mazes=tuple(CELLS), arms=tuple(ARMS), tag="same"):
                 files["evals"].append(write(path, execution(rng, method, maze, seed, skill)))
         facts = {"dataset": DATASETS[maze], "tag": tag, "source": "generate"}
         files["tags"].append(write(folder / f"{DATASETS[maze]}.provenance.json", facts))
+    files["fanout"] = synthetic_fanout.make(folder, seeds, mazes, arms)
+    if domains is None:
+        domains = tuple(synthetic_domains.DATASETS) if len(mazes) == len(CELLS) else ()
+    beyond = synthetic_domains.make(folder, seeds, domains, tag)
+    files["domains"] = beyond["domains"]
+    files["tags"] += beyond["tags"]
     return files

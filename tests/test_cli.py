@@ -37,7 +37,8 @@ def test_module_and_command_are_the_same():
 def test_cells_of_an_arm():
     lines = jepa("cells", "mdn", "--kind", "audits").stdout.splitlines()
     assert "results/laptop/audits/mop/mdn/teleport/seed1.json" in lines
-    assert len(lines) == 9 and all("/mdn/" in line for line in lines)
+    fanouts = [line for line in lines if "/fanout-seed" in line]  # an audit, too
+    assert len(fanouts) == 9 and len(lines) == 18 and all("/audits/mop/mdn/" in line for line in lines)
 
 
 def test_cells_of_a_recipe_and_of_one_papers_table():

@@ -18,6 +18,8 @@ from jepa.config import (
     split_settings,
 )
 from jepa.errors import JepaError
+from jepa.reporting.mop_grid import MDN_GRID
+from jepa.training.mop import build
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 
@@ -119,6 +121,38 @@ def test_steps_factor_multiplies_the_scale(raw):
     steps = config["mop"]["training"]["steps"]
     assert arm_settings(config, "mop-matched")["training"]["steps"] == 3 * steps
     assert "steps_factor" not in arm_settings(config, "mop")["training"]
+
+
+def test_annealing_is_a_share_of_the_training(raw):
+    config = resolve(raw, SCHEMA)
+    settings = arm_settings(config, "mop-anneal-slow")
+    model = build(settings)
+    assert model.predictor.anneal_steps == round(0.8 * settings["training"]["steps"])
+    assert build(arm_settings(config, "mop")).predictor.anneal_steps == 0
+
+
+def test_the_grid_of_mdn_is_what_its_rows_say(raw):
+    """d_eff x K x lambda, every combination once, each arm as its label has it."""
+    config = resolve(raw, SCHEMA)
+    assert set(config["mop"]["grids"]["mdn-grid"]["arms"]) == set(MDN_GRID)
+    for arm, label in MDN_GRID.items():
+        predictor = arm_settings(config, arm)["predictor"]
+        weight = f"{predictor['lambda_bal']:g}".removeprefix("0") or "0"
+        assert label == f"d_eff {predictor.get('d_eff', 'd')}, K {predictor['K']}, λ {weight}"
+
+
+def test_a_grid_may_have_seeds_of_its_own(raw):
+    config = resolve(raw, SCHEMA)
+    config["mop"]["grids"] = {
+        "all": {"arms": ["mop", "mdn"], "mazes": ["teleport"]},
+        "more": {"arms": ["mop"], "mazes": ["teleport", "large-stitch"], "seeds": 1},
+    }
+    config["mop"]["seeds"] = 2
+    found = [cell for cell in cells.grid_cells(config, "models")]
+    assert found == [("mdn", "teleport", 0), ("mdn", "teleport", 1), ("mop", "large-stitch", 0)] + [
+        ("mop", "teleport", 0),
+        ("mop", "teleport", 1),
+    ]
 
 
 def test_merge_leaves_its_arguments_alone():

@@ -20,7 +20,7 @@ def files(tmp_path_factory):
 
 def draw(name, files, folder, stem="figure"):
     pdf, png = folder / f"{stem}.pdf", folder / f"{stem}.png"
-    figures.write_figure(name, [*files["audits"], *files["evals"]], PAPER, pdf, png, "smoke", files["tags"])
+    figures.write_figure(name, synthetic_results.results(files), PAPER, pdf, png, "smoke", files["tags"])
     return pdf.read_bytes(), png.read_bytes()
 
 
@@ -41,20 +41,21 @@ def test_text_is_embedded_as_truetype(name, files, tmp_path):
 def test_partial_and_empty_grids_are_drawn(name, tmp_path):
     part = synthetic_results.make(tmp_path, seeds=1, mazes=("medium-stitch",), arms=("dense", "mop"))
     draw(name, part, tmp_path)
-    draw(name, {"audits": [], "evals": [], "tags": []}, tmp_path)
+    draw(name, {"tags": []}, tmp_path)
 
 
 def test_what_is_drawn_is_what_the_snakefile_knows():
     assert list(figures.DRAWINGS) == list(contents.FIGURES)
 
 
-def test_a_figure_shows_nothing_beyond_what_it_needs(files, tmp_path):
-    for name, (methods, mazes) in contents.FIGURES.items():
-        needed = [f for f in files["audits"] if f.parts[-3] in methods and f.parts[-2] in mazes]
-        tags = files["tags"]
-        whole = draw(name, {**files, "audits": needed, "evals": []}, tmp_path, "needed")
-        others = [f for f in files["audits"] if f.parts[-2] in mazes]
-        assert whole == draw(name, {"audits": others, "evals": [], "tags": tags}, tmp_path, "all")
+@pytest.mark.parametrize("name", contents.FIGURES)
+def test_a_figure_shows_nothing_beyond_what_it_needs(name, files, tmp_path):
+    needed, places = set(contents.FIGURES[name]), {cell[-1] for cell in contents.FIGURES[name]}
+    kinds = {cell[0] for cell in needed}
+    cells = [cell for cell in synthetic_results.cells_of(files) if cell[0] in kinds and cell[-1] in places]
+    assert set(cells) >= needed
+    whole = draw(name, synthetic_results.only(files, needed), tmp_path, "needed")
+    assert whole == draw(name, synthetic_results.only(files, cells), tmp_path, "all")
 
 
 def test_every_arm_has_its_own_colour_and_name():

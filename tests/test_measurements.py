@@ -10,7 +10,7 @@ import pytest
 
 import synthetic_results
 from jepa.errors import JepaError
-from jepa.reporting import contents
+from jepa.reporting import contents, domain_grid
 from jepa.reporting.layout import quantity_of
 from jepa.reporting.measurements import (
     COLUMNS,
@@ -31,8 +31,7 @@ def grid(tmp_path_factory):
 
 
 def rows_of(table, files, out):
-    results = [*files["audits"], *files["evals"]]
-    write_measurements(table, results, PAPER, out, "smoke", files["tags"], steps=200)
+    write_measurements(table, synthetic_results.results(files), PAPER, out, "smoke", files["tags"], steps=200)
     return read_measurements(out).set_index(["row", "column"])
 
 
@@ -100,6 +99,21 @@ def test_words_of_the_summary_are_computed(measured):
     assert words["codebook"] == "static"  # the same codes in every cell
 
 
+def test_validation_likelihood_chooses_the_variant_and_hindsight_the_strongest(grid, measured):
+    rows = measured["ablations"]
+    for maze in ("medium-stitch", "teleport", "large-stitch"):
+        column = f"grid {maze} realroute"
+        nll = rows.xs(f"grid {maze} nll", level="column")
+        assert list(nll.index[nll.text == "chosen"]) == ["mdn-e1-k8-l0"]
+        assert nll.value["mdn-e1-k8-l0"] < nll.value["mdn-ed-k16-l01"] < nll.value["mdn"]
+        chosen = rows.loc["grid chosen", column]
+        assert chosen.value == rows.loc["mdn-e1-k8-l0", column].value and chosen.text == "d_eff 1, K 8, λ 0"
+        assert rows.loc["grid chosen gaussian", column].text == "d_eff d, K 16, λ .1"  # the main MDN is not of the grid
+        variants = [rows.loc[name, column].value for name in ("mdn-e1-k8-l0", "mdn-ed-k16-l01")]
+        assert rows.loc["grid strongest", column].value == max(variants) >= chosen.value
+    assert rows.loc["mdn-e8-k8-l0", "grid teleport realroute"].text == "not run"
+
+
 def test_the_rank_allows_for_the_interval_of_the_rate(measured):
     rate = measured["table4"].loc["mop", "large-stitch execution all"]
     rank = measured["table4"].loc["rank", "large-stitch execution"]
@@ -130,7 +144,7 @@ def test_what_was_not_run_says_so_and_has_no_number(tmp_path):
 
 
 def test_no_result_at_all_is_a_table_of_not_run(tmp_path):
-    rows = rows_of("table2", {"audits": [], "evals": [], "tags": []}, tmp_path / "t.csv")
+    rows = rows_of("table2", {"tags": []}, tmp_path / "t.csv")
     assert (rows.text == "not run").all() and rows.published.notna().any()
 
 
@@ -233,6 +247,7 @@ CONFIG = {
             "k-sweep": {"arms": ["mop-k3", "codebook-teleport"], "mazes": ["teleport"]},
         },
         "execution": {"arms": ["mop"]},
+        "domains": {"seeds": 2, "cells": {"digits": {}, "antmaze-teleport": {}}},
     }
 }
 
@@ -244,21 +259,21 @@ def test_a_table_needs_the_cells_that_the_scale_runs():
     assert ("evals", "mop", "medium-stitch") in needs and ("evals", "truth", "medium-stitch") in needs
     assert ("evals", "dense", "medium-stitch") not in needs and ("audits", "mop", "large-stitch") not in needs
     assert ("audits", "mop-k3", "teleport") in contents.needs("figure9", CONFIG)
+    assert ("fanout", "mdn", "teleport") in contents.needs("intext", CONFIG)
+    domains = [("domains", "all", "digits"), ("domains", "all", "antmaze-teleport")]
+    assert contents.needs("generality", CONFIG) == domains and set(domains) < set(contents.needs("table1", CONFIG))
+    assert contents.runs(CONFIG, "mop")["domains", "all", "digits"] == 2 and not contents.needs("figure1", CONFIG)
     assert all(len(contents.needs(n, CONFIG)) == len(set(contents.needs(n, CONFIG))) for n in contents.TABLES)
 
 
 def test_a_table_measures_nothing_beyond_what_it_needs(grid, measured, tmp_path):
     config = json.loads(json.dumps(CONFIG))
-    arms = [*synthetic_results.ARMS, *synthetic_results.SWEEP, "codebook-teleport"]
+    arms = [*synthetic_results.ARMS, *synthetic_results.SWEEP, *synthetic_results.ABLATED, "codebook-teleport"]
     config["mop"]["grids"] = {"all": {"arms": arms, "mazes": config["mop"]["mazes"]}}
     config["mop"]["arms"], config["mop"]["execution"]["arms"] = dict.fromkeys(arms), arms
+    config["mop"]["domains"]["cells"] = dict.fromkeys(domain_grid.DATASETS, {})
     for table in contents.TABLES:
-        needed = set(contents.needs(table, config))
-        files = {
-            "tags": grid[1]["tags"],
-            "audits": [f for f in grid[1]["audits"] if ("audits", *f.parts[-3:-1]) in needed],
-            "evals": [f for f in grid[1]["evals"] if ("evals", *f.parts[-4:-2]) in needed],
-        }
+        files = synthetic_results.only(grid[1], contents.needs(table, config))
         assert rows_of(table, files, tmp_path / f"{table}.csv").equals(measured[table])
 
 

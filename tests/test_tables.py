@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
     files = synthetic_results.make(folder)
     for table in contents.TABLES:
         measured = folder / f"{table}.measured.csv"
-        write_measurements(table, [*files["audits"], *files["evals"]], PAPER, measured, "smoke", files["tags"])
+        write_measurements(table, synthetic_results.results(files), PAPER, measured, "smoke", files["tags"])
         write_table(measured, *(folder / f"{table}.{kind}" for kind in ("csv", "md", "tex")))
     return folder
 
@@ -63,6 +63,9 @@ def test_shares_are_printed_without_the_leading_zero(value, text):
         ("ranking:x", {"value": 2, "n": 7, "text": "no"}, "no (2 pairs)"),
         ("ratio_gated_or_raw:x", {"value": 2.41, "n": 3}, "2.4×"),
         ("modes:", {"value": 2.13, "n": 3, "text": "yes"}, "yes (2.1)"),
+        ("nll:", {"value": -2.345, "sd": 0.1, "n": 3, "text": "chosen"}, "−2.35*"),
+        ("nll:", {"value": 0.5, "n": 1}, "0.50"),
+        ("chosen:x", {"value": 0.5, "sd": 0.02, "n": 3, "text": "K 16"}, ".500 ± .02 (K 16)"),
         ("rank:x", {"value": 2, "n": 7, "lo": 2, "hi": 5}, "2 of 7 (2–5)"),
     ],
 )
@@ -149,6 +152,15 @@ def test_published_values_stand_in_the_next_column(folder):
     assert mop["teleport realroute (paper)"] == ".192 ± .09" and mop["data"] == "same"
 
 
+def test_the_ablations_name_the_variant_and_quote_the_paper_in_words(folder):
+    page = (folder / "ablations.md").read_text()
+    assert (
+        page.count("*") > page.count("**") and "(d_eff 1, K 8, λ 0)" in page and "drags heads toward the mean" in page
+    )
+    empty = [line for line in page.splitlines() if line.startswith("| annealed over 10 %")]
+    assert "not run" in empty[0] and "accelerates small models" in empty[0]
+
+
 def test_every_page_says_scale_seeds_and_data(folder):
     for table in contents.TABLES:
         page, tex = ((folder / f"{table}.{kind}").read_text() for kind in ("md", "tex"))
@@ -160,7 +172,7 @@ def test_mixed_data_is_tagged_column_by_column(tmp_path):
     files = synthetic_results.make(tmp_path, seeds=1, arms=("dense", "mop"))
     files["tags"][0].write_text('{"dataset": "pointmaze-medium-stitch", "tag": "kind"}')
     out = tmp_path / "t.csv"
-    write_measurements("table2", [*files["audits"], *files["evals"]], PAPER, out, "smoke", files["tags"])
+    write_measurements("table2", synthetic_results.results(files), PAPER, out, "smoke", files["tags"])
     page = print_table(read_measurements(out))[1]
     assert "medium-stitch (kind)<br>raw" in page and "teleport (same)<br>raw" in page
 

@@ -47,7 +47,7 @@ def finished(tmp_path_factory):
 def test_one_cell_needs_only_its_own_chain(workflow):
     assert workflow.planned(*SMOKE, CELL) == {
         "fetch_dataset": 1,
-        "extract_crossings": 1,
+        "extract_crossings": 2,  # of the training and of the validation file
         "train_mop": 1,
         "audit_mop": 1,
     }

@@ -6,10 +6,13 @@ from jepa.errors import JepaError
 
 CONTROLS = ("displacement", "symmetrised", "train-edges", "majority")
 EXECUTOR_CONTROLS = ("truth", "truth-corrupted")
+FANOUT_ARMS = ("dense", "mdn", "mop", "ensemble", "codebook")  # whose two-step fan-out is measured
 PATTERNS = {
     "models": "results/{scale}/models/mop/{method}/{maze}/seed{seed}/model.safetensors",
     "audits": "results/{scale}/audits/mop/{method}/{maze}/seed{seed}.json",
     "evals": "results/{scale}/evals/mop/{method}/{maze}/seed{seed}/execution.json",
+    "fanout": "results/{scale}/audits/mop/{method}/{maze}/fanout-seed{seed}.json",
+    "domains": "results/{scale}/domains/{maze}/seed{seed}.json",  # every arm of a domain in one file
 }
 
 
@@ -46,24 +49,38 @@ def paths_of(paper, scale, cell, seeds):
 
 
 def path_of(kind, scale, method, maze, seed):
-    """Path of one cell. kind: models, audits or evals. method: an arm or a control."""
+    """Path of one cell. kind: a key of PATTERNS. method: an arm or a control."""
     return PATTERNS[kind].format(scale=scale, method=method, maze=maze, seed=seed)
 
 
 def mazes_of(config, arm):
-    """Mazes on which an arm's grids visit at this scale, in config order."""
-    grids = config["mop"]["grids"].values()
-    visited = {maze for grid in grids if arm in grid["arms"] for maze in grid["mazes"]}
-    return [maze for maze in config["mop"]["mazes"] if maze in visited]
+    """Mazes that an arm's grids visit at this scale, with the most seeds of those grids: {maze: seeds}."""
+    mop = config["mop"]
+    grids = [grid for grid in mop["grids"].values() if arm in grid["arms"]]
+    visits = [(maze, grid.get("seeds", mop["seeds"])) for grid in grids for maze in grid["mazes"]]
+    return {
+        maze: max(seeds for visited, seeds in visits if visited == maze)
+        for maze in mop["mazes"]
+        if maze in dict(visits)
+    }
 
 
 def grid_cells(config, kind):
-    """All (method, maze, seed) of one kind at this scale: the grids' arms, then the controls."""
+    """All (method, maze, seed) of one kind (a key of PATTERNS) at this scale: the grids' arms, then the controls."""
     mop = config["mop"]
-    cells = [(arm, maze, seed) for arm in mop["arms"] for maze in mazes_of(config, arm) for seed in range(mop["seeds"])]
-    controls = {"models": (), "audits": CONTROLS, "evals": EXECUTOR_CONTROLS}[kind]
+    if kind == "domains":
+        return [("all", domain, s) for domain in mop["domains"]["cells"] for s in range(mop["domains"]["seeds"])]
+    cells = [
+        (arm, maze, seed)
+        for arm in mop["arms"]
+        for maze, seeds in mazes_of(config, arm).items()
+        for seed in range(seeds)
+    ]
+    controls = {"models": (), "audits": CONTROLS, "evals": EXECUTOR_CONTROLS, "fanout": ()}[kind]
     if kind == "evals":
         cells = [cell for cell in cells if cell[0] in mop["execution"]["arms"]]
+    elif kind == "fanout":
+        cells = [cell for cell in cells if cell[0] in FANOUT_ARMS]
     return cells + [
         (control, maze, seed) for control in controls for maze in mop["mazes"] for seed in range(mop["seeds"])
     ]
@@ -82,6 +99,8 @@ def check_target(path, config):
             f"target {path!r} is of scale {parts[1]!r}, but the scale of this run is {config['scale']!r}: "
             f"add --config scale={parts[1]} if that is one of smoke, laptop, paper."
         )
+    if parts[2:3] == ["domains"] and len(parts) > 4:
+        _check_part(path, "domain", parts[3], config["mop"]["domains"]["cells"])
     if len(parts) < 6 or parts[2] not in PATTERNS:
         return
     if parts[3] == "qantara" and parts[4] != "floors":
@@ -98,7 +117,7 @@ def check_target(path, config):
     controls = {"models": (), "audits": CONTROLS, "evals": EXECUTOR_CONTROLS}[kind]
     _check_part(path, "arm", method, [*config["mop"]["arms"], *controls])
     _check_part(path, "maze", maze, config["mop"]["mazes"])
-    if not re.search(r"/seed\d+(/|\.json$)", path):
+    if not re.search(r"/(fanout-)?seed\d+(/|\.json$)", path):
         raise JepaError(f"target {path!r} must name a seed as seed0, seed1, ...")
 
 

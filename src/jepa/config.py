@@ -103,7 +103,15 @@ def _check_names(config):
                     f"allowed are {', '.join(config['qantara']['recipes'])}."
                 )
     mop = config["mop"]
-    lists = {f"mop.grids.{name}.arms": grid["arms"] for name, grid in mop["grids"].items()}
+    for name, cell in mop["domains"]["cells"].items():
+        if cell["data"] not in mop["domains"]["data"]:
+            raise JepaError(
+                f"config key `mop.domains.cells.{name}.data` is {cell['data']!r}; "
+                f"allowed are {', '.join(mop['domains']['data'])}."
+            )
+    domains = {"base": mop["domains"]["base"]} | mop["domains"]["cells"]
+    lists = {f"mop.domains.{name}.arms": entry["arms"] for name, entry in domains.items() if "arms" in entry}
+    lists |= {f"mop.grids.{name}.arms": grid["arms"] for name, grid in mop["grids"].items()}
     for key, arms in (lists | {"mop.execution.arms": mop["execution"]["arms"]}).items():
         for arm in arms:
             if arm not in mop["arms"]:
@@ -124,6 +132,29 @@ def arm_settings(config, arm):
     training["steps"] = round(training["steps"] * training.pop("steps_factor", 1))
     predictor = merge(mop["head"], entry["predictor"])
     return {"model": model, "predictor": predictor, "training": training}
+
+
+def domain_settings(config, name):
+    """Everything that the audit of one domain depends on beside its data.
+
+    {domain, kind, space, d, gate, encoder, training, arms: {arm: predictor}} and the options of the domain's kind. An
+    option that a kind does not know is refused by it.
+    """
+    domains = config["mop"]["domains"]
+    cell = dict(domains["cells"][name])
+    kind, options = domains["data"][cell.pop("data")]["kind"], cell.pop("options", {})
+    settings = merge(domains["base"], cell)
+    head, arms = settings.pop("head"), settings.pop("arms")
+    settings["training"] = {key: value for key, value in settings["training"].items() if key != "steps_factor"}
+    arms = {arm: merge(head, config["mop"]["arms"][arm]["predictor"]) for arm in arms}
+    return settings | options | {"domain": name, "kind": kind, "arms": arms}
+
+
+def domain_data_settings(config, name):
+    """What the prepared data of domains depend on: {kind, source, seed} and the options of the kind."""
+    data = config["mop"]["domains"]["data"][name]
+    facts = {"kind": data["kind"], "source": source_of(config, name), "seed": config["data"]["seed"]}
+    return data.get("options", {}) | facts
 
 
 def recipe_settings(config, recipe, env):

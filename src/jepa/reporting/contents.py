@@ -4,26 +4,61 @@ Light on purpose: the Snakefile imports it, so nothing here or below needs numpy
 `figure1`, `intext`) is one of a paper: `mop` or `qantara`.
 """
 
+from collections import Counter
+
 from jepa import cells
 from jepa.errors import JepaError
-from jepa.reporting import mop_tables, qantara_grid, qantara_tables
+from jepa.reporting import domain_grid, mop_tables, qantara_grid, qantara_tables
 from jepa.reporting.layout import cells_of, methods_of, places_of
 from jepa.reporting.mop_grid import ARMS, DATASETS, MAZES, SWEEP
 
+
+def _cells(kind, methods, places):
+    return tuple((kind, method, place) for method in methods for place in places)
+
+
+def _domains(*names):
+    return _cells("domains", ("all",), names)
+
+
 TABLES = mop_tables.TABLES
-FIGURES = {  # name: (methods, mazes) of the audits that it shows
-    "figure5": (ARMS, MAZES),
-    "figure6": ((*ARMS, "displacement"), MAZES),
-    "figure7": (("dense", "mdn", "mop", "train-edges"), MAZES),
-    "figure8": (ARMS, ("teleport",)),
-    "figure9": ((*SWEEP.values(), "dense", "mdn"), ("teleport",)),
+TELEPORT = ("teleport",)
+FIGURES = {  # name: the cells that it shows
+    "figure1": (),
+    "figure2": _cells("fanout", ("dense", "mop"), TELEPORT),
+    "figure3": _cells("fanout", ("dense", "mop"), TELEPORT),
+    "figure4": (
+        *_domains(
+            "visual-antmaze-teleport",
+            "digits",
+            "dino-port",
+            *domain_grid.LATENT,
+            *domain_grid.SWEEP.values(),
+        ),
+        *_cells("fanout", ("dense", "mdn", "mop"), MAZES),
+    ),
+    "figure5": _cells("audits", ARMS, MAZES),
+    "figure6": _cells("audits", (*ARMS, "displacement"), MAZES),
+    "figure7": _cells("audits", ("dense", "mdn", "mop", "train-edges"), MAZES),
+    "figure8": (*_cells("audits", ARMS, TELEPORT), *_domains(*domain_grid.ANTS)),
+    "figure9": _cells("audits", (*SWEEP.values(), "dense", "mdn"), TELEPORT),
 }
-QANTARA_FIGURES = {  # name: the cells that it shows
+QANTARA_FIGURES = {
     "figure1": (("draws",),),
     "figure2": tuple(("rollouts", env) for env in qantara_grid.ENVS),
 }
 PAPERS = {"mop": (TABLES, FIGURES), "qantara": (qantara_tables.TABLES, QANTARA_FIGURES)}
+# Tables and figures by target: what takes long and is no main result of its paper does not delay the rest.
+GENERALITY = {"mop": ("table1", "generality", "figure4", "figure8")}
+GRIDS = {"mop": ("ablations",)}
+HEADLINE = {
+    paper: tuple(
+        name for name in (*of_tables, *of_figures) if name not in (GENERALITY.get(paper, ()) + GRIDS.get(paper, ()))
+    )
+    for paper, (of_tables, of_figures) in PAPERS.items()
+}
 FROM_EXECUTIONS = ("rate", "rank", "ranking")
+FROM_DOMAINS = ("score", "millions", "gain", "codebook_share", "context_ratio", "verdict", "accepted")
 FROM_NOTHING = ("ceiling", "constant")  # a ceiling is in every audit of the maze
 
 __all__ = ["DATASETS", "FIGURES", "PAPERS", "TABLES", "figures", "needs", "runs", "tables"]
@@ -43,13 +78,14 @@ def needs(name, config, paper="mop"):
     """Cells of the grids that a table or figure is made of, without those that this scale does not run.
 
     name: of `tables(paper)` or `figures(paper)`. config: the whole configuration. Returns a list, each cell once, in
-    the order of the table. MoP-JEPA: (kind, method, maze), kind `audits` or `evals`. Qantara: ("evals", recipe, env,
-    "cem-k4"), ("dense", recipe, env), ("goal_shuffle", recipe, env), ("floors", env), ("draws",) and ("rollouts",
-    env); `runs` tells how many training seeds each has. Raises JepaError for an unknown name.
+    the order of the table. MoP-JEPA: (kind, method, maze), kind `audits`, `evals` or `fanout`, and ("domains", "all",
+    domain), whose file holds every arm. Qantara: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env),
+    ("goal_shuffle", recipe, env), ("floors", env), ("draws",) and ("rollouts", env). `runs` tells how many training
+    seeds each has. Raises JepaError for an unknown name.
     """
     of_tables, of_figures = PAPERS[paper]
     if name in of_figures:
-        wanted = of_figures[name] if paper == "qantara" else _audits(*of_figures[name])
+        wanted = of_figures[name]
     elif name in of_tables:
         wanted = _of_table(of_tables[name], qantara_grid.cells_of if paper == "qantara" else _of_quantity)
     else:
@@ -64,12 +100,8 @@ def runs(config, paper):
     """Every cell that the grids of this scale run, with its number of training seeds: {cell: seeds}."""
     if paper == "qantara":
         return qantara_grid.runs(config)
-    seeds = config["mop"]["seeds"]
-    return {(kind, *cell[:2]): seeds for kind in ("audits", "evals") for cell in cells.grid_cells(config, kind)}
-
-
-def _audits(methods, mazes):
-    return [("audits", method, maze) for method in methods for maze in mazes]
+    kinds = ("audits", "evals", "fanout", "domains")
+    return dict(Counter((kind, *cell[:2]) for kind in kinds for cell in cells.grid_cells(config, kind)))
 
 
 def _of_table(table, cells_behind):
@@ -84,5 +116,7 @@ def _of_quantity(quantity, methods, mazes):
     name = quantity.partition(":")[0]
     if name in FROM_NOTHING:
         return []
-    kind = "evals" if name in FROM_EXECUTIONS else "audits"
-    return [(kind, method, maze) for method in methods for maze in mazes]
+    if name in FROM_DOMAINS:
+        return _domains(*mazes)
+    kind = "fanout" if name == "fanout" else "evals" if name in FROM_EXECUTIONS else "audits"
+    return _cells(kind, methods, mazes)

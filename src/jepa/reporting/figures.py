@@ -1,41 +1,48 @@
-"""Figures 5-9 of MoP-JEPA, drawn from the audits; the paper's values are hollow marks."""
+"""Figures of MoP-JEPA: those of planning (5-7, 9) and the list of all; the paper's values are hollow marks."""
 
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from jepa.errors import JepaError
-from jepa.reporting import style
-from jepa.reporting.measurements import read_published, weakest
+from jepa.reporting import contents, domain_grid, style
+from jepa.reporting.layout import TAGS
+from jepa.reporting.measurements import read_published
+from jepa.reporting.mop_beliefs import figure2, figure3
+from jepa.reporting.mop_diagram import figure1
+from jepa.reporting.mop_generality_figures import figure4, figure8
 from jepa.reporting.mop_grid import ARMS, DATASETS, LABELS, MAZES, SWEEP
 from jepa.reporting.records import Records, read_tags, seed_values
 
-PAPER_MARK = Line2D([], [], ls="", marker="D", ms=3, mfc="white", mec="black", mew=0.7, label="paper")
-SEED_MARK = Line2D([], [], ls="", marker="o", ms=2.2, color="black", alpha=0.65, mew=0, label="seed")
-
 
 def write_figure(name, files, paper_csv, out_pdf, out_png, scale, tag_files):
-    """Draw one figure (a key of DRAWINGS) from audits and executions, as PDF and PNG.
+    """Draw one figure (a key of DRAWINGS) from recorded results, as PDF and PNG.
 
-    files: theirs. paper_csv: the published numbers. tag_files: provenance of the datasets. Raises JepaError for an
-    unknown name, a damaged file or untagged data; what was not run is marked in the figure.
+    files: of any kind that Records reads. paper_csv: the published numbers. tag_files: provenance of the datasets.
+    Raises JepaError for an unknown name, a damaged file or untagged data; what was not run is marked in the figure.
     """
     if name not in DRAWINGS:
         raise JepaError(f"There is no figure {name!r}; there are {', '.join(DRAWINGS)}.")
     records = Records(files)
-    tags = read_tags(tag_files, records.places(), DATASETS)
+    tags = read_tags(tag_files, records.places(), DATASETS | domain_grid.DATASETS)
     published = {key: value for key, (value, _, _) in read_published(paper_csv).items()}
     with style.sheet():
         figure = DRAWINGS[name](records, published)
-        style.footnote(figure, _footnote(records, tags, scale))
+        if contents.FIGURES[name]:  # a diagram shows no data
+            style.footnote(figure, _footnote(name, records, tags, scale))
         style.save(figure, out_pdf, out_png)
 
 
-def _footnote(records, tags, scale):
-    shown = {maze: tags[maze] for maze in MAZES if maze in records.places()}
-    if len(set(shown.values())) > 1:
-        data = ", ".join(f"{maze} {tag}" for maze, tag in shown.items())
+def _footnote(name, records, tags, scale):
+    """What is shown: mazes and data of domains by their tag, scale, seeds."""
+    shown = {cell[-1] for cell in contents.FIGURES[name]} & records.places()
+    by_tag = {}
+    for place in (*MAZES, *domain_grid.DATASETS):
+        if place in shown:
+            by_tag.setdefault(tags[place], {})[domain_grid.DATASETS.get(place, place)] = None
+    if len(by_tag) > 1:
+        data = "; ".join(f"{tag}: {', '.join(by_tag[tag])}" for tag in TAGS if tag in by_tag)
     else:
-        data = weakest(shown.values()) or "none"
+        data = next(iter(by_tag), "none")
     return f"data: {data} · scale: {scale} · seeds: {records.seeds()}"
 
 
@@ -46,8 +53,8 @@ def figure5(records, published):
         _bars(axis, records, maze, "raw.plan_all", published, "table2", f"{maze} planAll")
         axis.set_title(maze)
     axes[0].set_ylabel("planAll (raw readout)")
-    _shares(axes)
-    figure.legend(handles=[SEED_MARK, PAPER_MARK], loc="outside upper center", ncols=2)
+    style.shares(axes)
+    figure.legend(handles=[style.SEED_MARK, style.PAPER_MARK], loc="outside upper center", ncols=2)
     return figure
 
 
@@ -68,12 +75,14 @@ def figure6(records, published):
     axis.set_xticks(range(len(MAZES)), MAZES)
     axis.tick_params(axis="x", length=0)
     axis.set_ylabel("realroute (raw readout)")
-    _shares([axis])
+    style.shares([axis])
     lines = [
         Line2D([], [], color=style.REFERENCE, ls="--", lw=0.9, label="true edges not held out"),
         Line2D([], [], color=style.REFERENCE, ls=":", lw=1.1, label="displacement control"),
     ]
-    figure.legend(handles=[*_swatches(ARMS), *lines, SEED_MARK, PAPER_MARK], loc="outside upper center", ncols=6)
+    figure.legend(
+        handles=[*_swatches(ARMS), *lines, style.SEED_MARK, style.PAPER_MARK], loc="outside upper center", ncols=6
+    )
     return figure
 
 
@@ -98,36 +107,10 @@ def figure7(records, published):
     box = Rectangle((10, 0.05), 4, 0.1, fill=False, ec=style.COLOURS["mop"], lw=0.7, zorder=5)
     axes[MAZES.index("teleport")].add_patch(box)
     axes[0].set_ylabel("realroute (raw readout)")
-    _shares(axes)
+    style.shares(axes)
     lines = [Line2D([], [], color=style.COLOURS[arm], marker="o", ms=2.5, label=LABELS[arm]) for arm in arms]
     lines.append(Line2D([], [], color=style.REFERENCE, ls="--", lw=0.9, label="graph of training edges"))
-    figure.legend(handles=[*lines, PAPER_MARK], loc="outside upper center", ncols=5)
-    return figure
-
-
-def figure8(records, published):
-    """Coverage of the teleport destinations: raw (light) beside gated (solid)."""
-    figure, (axis,) = style.new_figure(style.ONE_COLUMN, 2.35)
-    width = 0.38
-    for x, arm in enumerate(ARMS):
-        for shift, readout, column in ((-0.2, "raw", "cov_r"), (0.2, "gated", "cov_r gated")):
-            values = _values(records, arm, "teleport", f"{readout}.cov_r")
-            style.bar(axis, x + shift, arm, values, width, light=readout == "raw")
-            style.paper_mark(axis, x + shift, published.get(("table5", arm, column)))
-    ceiling = seed_values(records.audits_of("teleport"), "ceilings.gated_cov_r")
-    _level(axis, (-0.5, len(ARMS) - 0.5), ceiling, "--")
-    _name_bars(axis)
-    axis.set_ylabel("COV-R")
-    axis.set_title("pointmaze (teleport)")
-    _shares([axis])
-    handles = [
-        Patch(color="#777777", alpha=0.4, lw=0, label="raw"),
-        Patch(color="#777777", lw=0, label="gated"),
-        Line2D([], [], color=style.REFERENCE, ls="--", lw=0.9, label="gated ceiling"),
-        SEED_MARK,
-        PAPER_MARK,
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=0.9, handletextpad=0.4)
+    figure.legend(handles=[*lines, style.PAPER_MARK], loc="outside upper center", ncols=5)
     return figure
 
 
@@ -151,13 +134,13 @@ def figure9(records, published):
     axis.minorticks_off()
     axis.set_xlabel("number of heads K")
     axis.set_ylabel("teleport COV-R (raw readout)")
-    _shares([axis])
+    style.shares([axis])
     handles = [
         Line2D([], [], color=style.COLOURS["mop"], marker="o", label=LABELS["mop"]),
         Line2D([], [], color=style.COLOURS["mdn"], ls="", marker="s", label="MDN, K = 8"),
         Line2D([], [], color=style.COLOURS["dense"], ls="--", lw=1, label="dense"),
-        SEED_MARK,
-        PAPER_MARK,
+        style.SEED_MARK,
+        style.PAPER_MARK,
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=0.9, handletextpad=0.4)
     return figure
@@ -183,13 +166,7 @@ def _bars(axis, records, maze, path, published, table, column):
     for x, arm in enumerate(ARMS):
         style.bar(axis, x, arm, _values(records, arm, maze, path), 0.74)
         style.paper_mark(axis, x, published.get((table, arm, column)))
-    _name_bars(axis)
-
-
-def _name_bars(axis):
-    axis.set_xticks(range(len(ARMS)), [style.SHORT[arm] for arm in ARMS], rotation=35, ha="right")
-    axis.tick_params(axis="x", length=0, pad=2.5)
-    axis.set_xlim(-0.6, len(ARMS) - 0.4)
+    style.name_bars(axis, ARMS)
 
 
 def _curve(axis, records, method, maze):
@@ -223,12 +200,6 @@ def _level(axis, ends, values, dashes):
         axis.plot(ends, [level, level], color=style.REFERENCE, ls=dashes, lw=0.9 if dashes == "--" else 1.1, zorder=2)
 
 
-def _shares(axes):
-    for axis in axes:
-        axis.set_ylim(0, 1.04)
-        axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".50", ".75", "1"])
-
-
 def _swatches(arms):
     return [
         Patch(
@@ -241,4 +212,14 @@ def _swatches(arms):
     ]
 
 
-DRAWINGS = {"figure5": figure5, "figure6": figure6, "figure7": figure7, "figure8": figure8, "figure9": figure9}
+DRAWINGS = {
+    "figure1": figure1,
+    "figure2": figure2,
+    "figure3": figure3,
+    "figure4": figure4,
+    "figure5": figure5,
+    "figure6": figure6,
+    "figure7": figure7,
+    "figure8": figure8,
+    "figure9": figure9,
+}

@@ -31,6 +31,14 @@ def _mean(row, spread):
     return f"{text} ± {number(row.sd, 2)}" if spread and row.n > 1 and not is_missing(row.sd) else text
 
 
+def _picked(row, spread):
+    return f"{_mean(row, spread)} ({row.text})"
+
+
+def _nats(row, spread):
+    return f"{row.value:.2f}".replace("-", "−") + "*" * (row.text == "chosen")
+
+
 def _rate(row, spread):
     count = f"{round(row.value * row.n)}/{int(row.n)}"
     if spread:
@@ -92,8 +100,18 @@ def _significant(row, spread):
     return f"{text} ± {significant(row.sd)}" if spread and row.n > 1 and not is_missing(row.sd) else text
 
 
+def _score(row, spread):
+    """Of a domain: three significant digits, and the deviation to as many decimals."""
+    text = significant(row.value)
+    if not spread or row.n < 2 or is_missing(row.sd):
+        return text
+    decimals = len(text.partition(".")[2])
+    return f"{text} ± {significant(row.sd) if 'e' in text else f'{row.sd:.{decimals}f}'}"
+
+
 def significant(value):
     """Three significant digits, without an exponent for everyday sizes."""
+    value = float(f"{value:.3g}")
     if value == 0:
         return "0"
     digits = 2 - math.floor(math.log10(abs(value)))
@@ -114,6 +132,13 @@ def _out_of(row, spread):
 
 
 POINT_FORMS = {
+    "accepted": lambda row, spread: f"{int(row.value)} of {int(row.n)}",
+    "codebook_share": lambda row, spread: f"{row.value:.2f}".replace("-", "−"),
+    "context_ratio": lambda row, spread: f"{row.value:.2f}×",
+    "gain": lambda row, spread: ("+" if round(row.value, 1) > 0 else "") + point(row.value),
+    "millions": _significant,
+    "score": _score,
+    "verdict": lambda row, spread: row.text,
     "below": _out_of,
     "canvas": _significant,
     "dense": _significant,
@@ -146,7 +171,9 @@ POINT_FORMS = {
 }
 SPANS = {"edges": "range", "latency": "latency range"}  # forms of a quantity over several places
 FORMS = {
+    "chosen": _picked,
     "mean": _mean,
+    "nll": _nats,
     "rate": _rate,
     "paired": _paired,
     "range": _range,
@@ -156,6 +183,7 @@ FORMS = {
     "constant": lambda row, spread: number(row.value, 2),
     "leads": lambda row, spread: f"{int(row.value)}/{int(row.n)}",
     "modes": lambda row, spread: f"{row.text} ({row.value:.1f})",
+    "strongest": _picked,
     "ranking": lambda row, spread: row.text if row.text == "yes" else f"no ({int(row.value)} pairs)",
     **POINT_FORMS,
 }
@@ -186,7 +214,7 @@ def published(row, quantity, column):
         return NOTHING
     form = form_of(quantity, column)
     if form in POINT_FORMS:
-        return _published_points(row)
+        return _published_points(row, form)
     if row.published_text:
         found = RANGE.match(row.published_text)
         if not found:
@@ -204,12 +232,13 @@ def published(row, quantity, column):
     return text if is_missing(row.published_sd) else f"{text} ± {number(row.published_sd, 2)}"
 
 
-def _published_points(row):
-    """As published: words and ranges, `75`, `90.1 ± 1.1`."""
+def _published_points(row, form):
+    """As published: words and ranges, `75`, `90.1 ± 1.1`, `+37.7`, `2×`."""
     if row.published_text:
         return re.sub(r"(?<=\d)-(?=\d)", "–", row.published_text)
     if is_missing(row.published):
         return NOTHING
     if is_missing(row.published_sd):
-        return f"{row.published:g}".replace("-", "−")
+        text = f"{row.published:{'+g' if form == 'gain' else 'g'}}".replace("-", "−")
+        return text + "×" * (form == "context_ratio")
     return point(row.published) + _deviation(row.published_sd)

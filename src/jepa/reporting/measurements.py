@@ -8,6 +8,7 @@ import pandas as pd
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.random import rng_of
+from jepa.reporting import domain_grid
 from jepa.reporting.layout import TAGS, methods_of, places_of, quantity_of
 from jepa.reporting.papers import paper_of
 from jepa.reporting.quantities import UNDEFINED, rank_among
@@ -30,7 +31,7 @@ COLUMNS = [
     "published_sd",
     "text",  # words about ours: `not run`, `undefined`, a verdict
     "published_text",  # the paper's words or range
-    "steps",  # training steps of an arm
+    "steps",  # training steps of an arm; empty for domains, each of which has its own
     "protocol",  # how Qantara's evaluation pairs are kept apart from training
     "generator",  # how the episodes of Qantara's environment were made; empty when a cell spans several
 ]
@@ -88,7 +89,7 @@ def measure(table, records, published, scale, tags, steps=None, paper="mop", gen
                         "published": value,
                         "published_sd": sd,
                         "published_text": text,
-                        "steps": steps,
+                        "steps": None if places and set(places) <= set(domain_grid.DATASETS) else steps,
                         "protocol": " ".join(sorted({protocols[p] for p in places if p in protocols})),
                         "generator": generators.get(places[0], "") if len(places) == 1 else "",
                     }

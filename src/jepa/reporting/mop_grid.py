@@ -36,6 +36,12 @@ LABELS = {
     "train-edges": "training edges",
     "majority": "majority edge",
 }
+MDN_GRID = {  # arm: label
+    f"mdn-e{d_eff}-k{K}-l{name}": f"d_eff {d_eff}, K {K}, λ {weight}"
+    for d_eff in ("1", "8", "d")
+    for K in (8, 16)
+    for name, weight in (("0", "0"), ("001", ".01"), ("01", ".1"))
+}
 PAPER_EXECUTION = "rate:raw dijkstra neglogpi full first"  # 5 tasks x 3 seeds x 1 episode
 ALL_EXECUTION = "rate:raw dijkstra neglogpi full all"
 COMPARED = frozenset(ARMS) - {"codebook"}  # the best of these is bold; the codebook is a trained control

@@ -1,6 +1,7 @@
 """The companion table of MoP-JEPA's in-text results, one panel a result."""
 
 from jepa.reporting.layout import Column, Panel, Row, Table
+from jepa.reporting.mop_fanout import FANOUT
 from jepa.reporting.mop_grid import ARMS, LABELS, MAZES, SWEEP
 
 TELEPORT = ("teleport",)
@@ -193,32 +194,6 @@ HORIZON = Panel(
     ),
 )
 
-MATCHED = Panel(
-    "Matched capacity, and the best MDN of the paper's grid",
-    (
-        Row("matched mop", "MoP-JEPA, K = 16, three times the steps", ("mop-matched",)),
-        Row("matched mdn", "MDN, K = 16, three times the steps", ("mdn-matched",)),
-        Row("grid mdn", "MDN, best of its K × λ grid", ("mdn-grid",)),
-    ),
-    (
-        *by_maze("mean:raw.realroute", paper=True, prefix="matched "),
-        Column(
-            "matched large-stitch planAll",
-            "large: planAll",
-            ("large-stitch",),
-            "mean:raw.plan_all",
-            paper=True,
-        ),
-        Column(
-            "matched large-stitch precision",
-            "large: precision",
-            ("large-stitch",),
-            "mean:raw.precision",
-            paper=True,
-        ),
-    ),
-)
-
 INTEXT = Table(
     "intext",
     "In-text results",
@@ -235,6 +210,6 @@ INTEXT = Table(
         OFFICIAL,
         CODES,
         HORIZON,
-        MATCHED,
+        FANOUT,
     ),
 )

@@ -1,8 +1,11 @@
-"""Tables 2-6 of MoP-JEPA, declared as rows by columns. The in-text results stand in `mop_intext`."""
+"""Tables 2-6 of MoP-JEPA, declared as rows by columns. In-text results: `mop_intext`, `mop_ablations`."""
 
 from dataclasses import replace
 
 from jepa.reporting.layout import Column, Panel, Row, Table
+from jepa.reporting.mop_ablations import ABLATIONS
+from jepa.reporting.mop_evidence import TABLE1
+from jepa.reporting.mop_generality import GENERALITY
 from jepa.reporting.mop_grid import (
     ALL_EXECUTION,
     CEILING_ROW,
@@ -241,4 +244,4 @@ TABLE6 = Table(
     ),
 )
 
-TABLES = {table.key: table for table in (TABLE2, TABLE3, TABLE4, TABLE5, TABLE6, INTEXT)}
+TABLES = {table.key: table for table in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TABLE6, ABLATIONS, GENERALITY, INTEXT)}

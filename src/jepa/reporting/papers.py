@@ -4,7 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jepa.errors import JepaError
-from jepa.reporting import mop_grid, mop_tables, qantara_grid, qantara_quantities, qantara_tables, quantities
+from jepa.reporting import (
+    domain_grid,
+    domain_quantities,
+    fanout_quantities,
+    mop_grid,
+    mop_tables,
+    qantara_grid,
+    qantara_quantities,
+    qantara_tables,
+    quantities,
+)
 from jepa.reporting.qantara_records import Runs
 from jepa.reporting.records import Records
 
@@ -27,16 +37,25 @@ class Paper:
     measured: Callable
 
 
+MOP_QUANTITIES = quantities.QUANTITIES | fanout_quantities.QUANTITIES | domain_quantities.QUANTITIES
+
+
+def mop_measured(quantity, records, methods, places, rng):
+    """Evaluate `name:argument`. Raises JepaError, naming the file, when one lacks what the quantity needs."""
+    name, _, argument = quantity.partition(":")
+    return MOP_QUANTITIES[name](records, methods, places, argument, rng)
+
+
 PAPERS = {
     "mop": Paper(
         mop_tables.TABLES,
-        mop_grid.DATASETS,
+        mop_grid.DATASETS | domain_grid.DATASETS,
         mop_grid.GROUPS,
         mop_grid.COMPARED,
         3,
         "seeds",
         Records,
-        quantities.measured,
+        mop_measured,
     ),
     "qantara": Paper(
         qantara_tables.TABLES,

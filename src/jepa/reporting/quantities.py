@@ -5,12 +5,12 @@ the name in the table's declaration. rng: numpy Generator, for bootstrap interva
 population deviation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from jepa.envs.point_maze import maze_graph
 from jepa.evaluation.statistics import bootstrap_ci, mean_sd, paired_bootstrap, wilson
-from jepa.reporting.mop_grid import ARMS
+from jepa.reporting.mop_grid import ARMS, MDN_GRID
 from jepa.reporting.records import episodes, seed_values
 
 SEPARATE = 1.5  # fewer distinct successors a cell than this is one prediction; the mazes have 2.1-2.2
@@ -141,6 +141,43 @@ def value_range(records, methods, mazes, argument, rng):
     return _across(mazes, lambda maze: mean(records, methods, (maze,), argument, rng))
 
 
+def nll(records, methods, mazes, argument, rng):
+    """Validation likelihood (`nll` or `nll_gaussian`) of a variant of the MDN; text: `chosen` for the grid's least."""
+    measure = mean(records, methods, mazes, f"validation.{argument}", rng)
+    return replace(measure, text="chosen") if methods[0] == _chosen(records, MDN_GRID, mazes[0], argument) else measure
+
+
+def chosen(records, methods, mazes, argument, rng):
+    """Of the variant with the least validation likelihood: the audit's value, `likelihood path`; text: which."""
+    likelihood, path = argument.split()
+    return _picked(records, _chosen(records, methods, mazes[0], likelihood), mazes, path, rng)
+
+
+def strongest(records, methods, mazes, argument, rng):
+    """The highest mean of the audit's value at a path among variants, chosen on the very metric; text: which."""
+    means = _means(records, methods, mazes[0], argument)
+    return _picked(records, max(means, key=means.get, default=None), mazes, argument, rng)
+
+
+def _chosen(records, methods, maze, likelihood):
+    means = _means(records, methods, maze, f"validation.{likelihood}")
+    return min(means, key=means.get, default=None)
+
+
+def _picked(records, method, mazes, argument, rng):
+    if method is None:
+        return NOT_RUN
+    return replace(mean(records, (method,), mazes, argument, rng), text=MDN_GRID[method])
+
+
+def _means(records, methods, maze, path):
+    """{method: mean over seeds} of the methods that have the value."""
+    means = {
+        method: mean_sd(seed_values(records.get("audits", method, maze), path).values())["mean"] for method in methods
+    }
+    return {method: value for method, value in means.items() if value is not None}
+
+
 def leads(records, methods, mazes, argument, rng):
     """Number of mazes where the method's mean is the highest of all arms; n: mazes with two arms or more."""
     wins = compared = 0
@@ -235,6 +272,7 @@ def _across(mazes, measure_of):
 
 QUANTITIES = {
     "ceiling": ceiling,
+    "chosen": chosen,
     "codes": codes,
     "constant": constant,
     "distance": distance,
@@ -243,17 +281,13 @@ QUANTITIES = {
     "mean": mean,
     "mean_gated_or_raw": mean_gated_or_raw,
     "modes": modes,
+    "nll": nll,
     "paired": paired,
     "quotient": quotient,
     "range": value_range,
     "ranking": ranking,
     "rate": rate,
     "ratio_gated_or_raw": mean_gated_or_raw,
+    "strongest": strongest,
     "sweep": sweep,
 }
-
-
-def measured(quantity, records, methods, mazes, rng):
-    """Evaluate `name:argument`. Raises JepaError, naming the file, when one lacks what the quantity needs."""
-    name, _, argument = quantity.partition(":")
-    return QUANTITIES[name](records, methods, mazes, argument, rng)

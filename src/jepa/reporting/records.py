@@ -1,4 +1,4 @@
-"""Reading recorded results: one JSON file a cell. `Records` are the audits and executions of MoP-JEPA."""
+"""Reading recorded results: one JSON file a cell. `Records` are those of MoP-JEPA: audits, executions, fan-outs."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,15 +6,21 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.files import read_json
+from jepa.reporting import domain_grid
 from jepa.reporting.layout import TAGS
 from jepa.reporting.mop_grid import DATASETS
 
 FIRST_SEEDS = 3  # the paper executes and measures coverage with three seeds
+KINDS = {  # key that tells the kind of a file: (kind, what it must hold)
+    "runs": ("evals", {"runs": list}),
+    "fanout": ("fanout", {"fanout": dict, "beliefs": dict}),
+    "raw": ("audits", {"raw": dict}),
+}
 
 
 @dataclass(frozen=True)
 class Record:
-    """One audit or execution file: its path, for messages, and its content."""
+    """One file: its path, for messages, and its content."""
 
     path: str
     data: dict
@@ -50,9 +56,11 @@ class Record:
 
 
 class Records:
-    """Audits and executions by (kind, method, maze), ordered by seed; kind is `audits` or `evals`.
+    """Files by (kind, method, maze), ordered by seed; kind is `audits`, `evals`, `fanout` or `domains`.
 
-    files: in any order; one with `runs` is an execution, any other an audit.
+    files: in any order; KINDS tells them apart, and one without any of its keys is a damaged audit. The file of a
+    domain holds every arm: it becomes a record of each, and one of each row that no model makes, of which the one in
+    domain_grid.REFERENCES is also called `reference`.
     """
 
     def __init__(self, files=()):
@@ -69,7 +77,10 @@ class Records:
     def _add(self, path):
         data = read_json(path)
         data = data if isinstance(data, dict) else {}
-        kind, needed = ("evals", {"runs": list}) if "runs" in data else ("audits", {"raw": dict})
+        if "arms" in data:
+            self._add_domain(path, data)
+            return
+        kind, needed = KINDS[next((key for key in KINDS if key in data), "raw")]
         types = {"method": str, "maze": str, "seed": int, **needed}
         missing = [key for key, type_ in types.items() if not isinstance(data.get(key), type_)]
         if missing:
@@ -77,6 +88,23 @@ class Records:
         if data["maze"] not in DATASETS:
             raise JepaError(f"{path} is of the unknown maze `{data['maze']}`; known are {', '.join(DATASETS)}.")
         self._by_cell.setdefault((kind, data["method"], data["maze"]), []).append(Record(str(path), data))
+
+    def _add_domain(self, path, data):
+        types = {"domain": str, "seed": int, "metric": str, "better": str, "arms": dict, "references": dict}
+        missing = [key for key, type_ in types.items() if not isinstance(data.get(key), type_)]
+        if missing:
+            raise JepaError(f"{path} lacks `{missing[0]}`; delete it and run the rule that writes it again.")
+        domain = data["domain"]
+        if domain not in domain_grid.DATASETS:
+            known = ", ".join(domain_grid.DATASETS)
+            raise JepaError(f"{path} is of the unknown domain `{domain}`; known are {known}.")
+        facts = {key: data[key] for key in ("seed", "metric", "better")} | {"maze": domain}
+        references = {name: {"raw": scores} for name, scores in data["references"].items()}
+        if domain_grid.REFERENCES.get(domain) in references:
+            references["reference"] = references[domain_grid.REFERENCES[domain]]
+        for method, scores in (references | data["arms"]).items():
+            record = Record(str(path), facts | {"method": method} | scores)
+            self._by_cell.setdefault(("domains", method, domain), []).append(record)
 
     def get(self, kind, method, maze):
         """Records of one cell of the grid, by seed; empty when it was not run."""
@@ -87,7 +115,7 @@ class Records:
         return [r for (kind, _, m), records in self._by_cell.items() if (kind, m) == ("audits", maze) for r in records]
 
     def places(self):
-        """Mazes that have any file."""
+        """Mazes and domains that have any file."""
         return {maze for _, _, maze in self._by_cell}
 
     def protocols(self):
@@ -147,17 +175,24 @@ def read_tags(tag_files, places, datasets):
         tag = facts.at("tag")
         if tag not in TAGS:
             raise JepaError(f"{path} has the unknown data tag `{tag}`; known are {', '.join(TAGS)}.")
-        by_dataset[facts.at("dataset")] = tag
+        by_dataset[_name(facts)] = tag
     untagged = [datasets[place] for place in sorted(places) if datasets[place] not in by_dataset]
     if untagged:
         raise JepaError(f"No provenance file tells the data tag of {', '.join(untagged)}; pass its .provenance.json.")
     return {place: by_dataset[dataset] for place, dataset in datasets.items() if dataset in by_dataset}
 
 
+def _name(provenance):
+    """What the places call their data. The prepared data of a domain has a name beside that of its content."""
+    return provenance.at("data" if "data" in provenance.data else "dataset")
+
+
 def read_generators(tag_files, datasets):
-    """How the episodes of each place were made, where the provenance of its dataset says so: {place: text}."""
+    """How the episodes of each place were made, or what a domain holds, as provenance says: {place: text}."""
     by_dataset = {}
     for path in tag_files:
         data = read_json(path)
-        by_dataset[data["dataset"]] = (data.get("facts") or {}).get("generator")
+        by_dataset[_name(Record(str(path), data))] = (
+            data["dataset"] if "data" in data else (data.get("facts") or {}).get("generator")
+        )
     return {place: by_dataset[dataset] for place, dataset in datasets.items() if by_dataset.get(dataset)}

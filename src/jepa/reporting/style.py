@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from jepa.files import atomic_path
 
@@ -31,6 +32,8 @@ SHORT = {
 }
 PAPER = {"marker": "D", "s": 9, "facecolors": "white", "linewidths": 0.7, "zorder": 5}
 SEED = {"s": 5, "color": "black", "alpha": 0.65, "linewidths": 0, "zorder": 4}
+PAPER_MARK = Line2D([], [], ls="", marker="D", ms=3, mfc="white", mec="black", mew=0.7, label="paper")
+SEED_MARK = Line2D([], [], ls="", marker="o", ms=2.2, color="black", alpha=0.65, mew=0, label="seed")
 
 
 def sheet():
@@ -75,6 +78,20 @@ def paper_mark(axis, x, value, colour="black"):
     """The paper's value as a small hollow diamond; nothing where it gives none."""
     if value is not None:
         axis.scatter([x], [value], edgecolors=colour, **PAPER, clip_on=False)
+
+
+def name_bars(axis, arms):
+    """The arms' short names below bars at 0, 1, ..."""
+    axis.set_xticks(range(len(arms)), [SHORT[arm] for arm in arms], rotation=35, ha="right")
+    axis.tick_params(axis="x", length=0, pad=2.5)
+    axis.set_xlim(-0.6, len(arms) - 0.4)
+
+
+def shares(axes):
+    """A y axis from 0 to 1 for shares, written without the leading zero."""
+    for axis in axes:
+        axis.set_ylim(0, 1.04)
+        axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".50", ".75", "1"])
 
 
 def footnote(figure, text):

@@ -8,14 +8,16 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.reporting import formats
+from jepa.reporting.domain_grid import DATASETS as DOMAINS
 from jepa.reporting.layout import TAG_MEANINGS, cells_of, methods_of, places_of, quantity_of
 from jepa.reporting.measurements import read_measurements, weakest
 from jepa.reporting.papers import PAPERS
 from jepa.reporting.qantara_grid import ENVS, PROTOCOLS
 
-OVER_SEEDS = ("mean", "sr", "unsolved", "dense")  # forms of means over training seeds, of which the footnote tells
+OVER_SEEDS = ("mean", "sr", "unsolved", "dense", "score")  # means over training seeds, of which the footnote tells
 END = r"\end{table*}"
 LINES_A_PAGE = 64  # a longer table continues in a second float
+NOTE_WIDTH = 170  # characters of a line of notes
 TEX = {
     "\\": r"\textbackslash{}",
     "±": r"$\pm$",
@@ -23,6 +25,8 @@ TEX = {
     "–": "--",
     "−": "$-$",
     "→": r"$\to$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
     "π": r"$\pi$",
     "λ": r"$\lambda$",
     "γ": r"$\gamma$",
@@ -156,7 +160,7 @@ def footnote(table, rows, paper):
         if seeds > 1
         else f"{paper.seeds}: {seeds}"
     )
-    scale, steps = tidy[0].scale, str(tidy[0].steps)
+    scale, steps = tidy[0].scale, next((str(row.steps) for row in tidy if row.steps), "")
     training = f", {steps} training steps" if steps else ""
     tags = sorted({tag for row in tidy for tag in [row.tag] if tag})
     meaning = "; ".join(f"{tag} = {TAG_MEANINGS[tag]}" for tag in tags)
@@ -183,7 +187,16 @@ def _protocol(table, rows):
 def _generators(table, rows):
     """A sentence about how the episodes of each environment were made; empty where nothing says so."""
     found = _by_env(table, rows, "generator")
-    return f"Episodes: {'; '.join(f'{env}: {text}' for env, text in found.items())}. " if found else ""
+    episodes = f"Episodes: {'; '.join(f'{env}: {text}' for env, text in found.items())}. " if found else ""
+    return episodes + _contents(table, rows)
+
+
+def _contents(table, rows):
+    """A sentence about what stands behind the domains, each content once; empty where nothing says so."""
+    cells = [(places_of(row, column), rows.get((row.key, column.key))) for row, column, _ in cells_of(table)]
+    domains = [(places[0], tidy.generator) for places, tidy in cells if tidy and len(places) == 1]
+    contents = dict.fromkeys(text for domain, text in domains if domain in DOMAINS and text)
+    return f"Behind the domains: {'; '.join(contents)}. " if contents else ""
 
 
 def _by_env(table, rows, name):
@@ -237,7 +250,7 @@ def as_latex(table, grids, note, label):
     """LaTeX floats over both columns of a page; needs booktabs only."""
     floats, lines = [[]], 0
     for grid in grids:
-        height = len(grid.lines) + 6 + len(grid.notes)
+        height = len(grid.lines) + 6 + sum(1 + len(note) // NOTE_WIDTH for note in grid.notes)
         if floats[-1] and lines + height > LINES_A_PAGE:
             floats.append([])
             lines = 0

@@ -1,0 +1,49 @@
+# Domains beyond the point mazes: their data, and one audit a (domain, seed) that trains and compares every arm.
+
+
+rule prepare_domain:
+    output:
+        data=f"{DATA}/domains/{{data}}.npz",
+        provenance=f"{DATA}/domains/{{data}}.provenance.json",
+    log:
+        f"{LOGS}/data/domains/{{data}}.log",
+    benchmark:
+        f"{BENCH}/data/domains/{{data}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("prepare_domain"),
+        runtime=minutes("prepare_domain"),
+        mem_mb=memory(2000),
+    params:
+        settings=lambda wildcards: as_json(domain_data_settings(CONFIG, wildcards.data)),
+        code=code_hash("prepare_domain"),
+    shell:
+        "python workflow/scripts/prepare_domain.py --data {wildcards.data} --settings {params.settings:q} "
+        "--out {output.data} --provenance {output.provenance} > {log} 2>&1"
+
+
+rule audit_domain:
+    input:
+        lambda wildcards: f"{DATA}/domains/{MOP['domains']['cells'][wildcards.domain]['data']}.npz",
+    output:
+        audit=f"{RESULTS}/domains/{{domain}}/seed{{seed}}.json",
+        provenance=f"{RESULTS}/domains/{{domain}}/seed{{seed}}.provenance.json",
+    log:
+        f"{LOGS}/domains/{{domain}}/seed{{seed}}.log",
+    benchmark:
+        f"{BENCH}/domains/{{domain}}/seed{{seed}}.jsonl"
+    conda:
+        "../envs/jepa.yaml"
+    resources:
+        expected_s=seconds("audit_domain"),
+        runtime=minutes("audit_domain"),
+        mem_mb=memory(2500),
+        gpu=gpus("audit_domain"),
+    params:
+        settings=lambda wildcards: as_json(domain_settings(CONFIG, wildcards.domain)),
+        code=code_hash("audit_domain"),
+    shell:
+        "python workflow/scripts/audit_domain.py --data {input} --domain {wildcards.domain} "
+        "--settings {params.settings:q} --seed {wildcards.seed} --out {output.audit} "
+        "--provenance {output.provenance} > {log} 2>&1"
