@@ -101,6 +101,12 @@ def seconds(rule):
     return CONFIG["expected_seconds"][rule]
 
 
+def training_seconds(arm):
+    """Expected duration of a training on one core: that of the scale's steps, in proportion."""
+    steps = arm_settings(CONFIG, arm)["training"]["steps"]
+    return max(1, round(seconds("train_mop") * steps / MOP["training"]["steps"]))
+
+
 def minutes(rule):
     """Time limit for a cluster, four times the forecast, more on a second attempt."""
     return lambda wildcards, attempt: max(10, round(4 * seconds(rule) / 60)) * attempt

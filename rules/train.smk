@@ -1,12 +1,6 @@
 # One model a cell: (arm, maze, seed).
 
 
-def training_seconds(arm):
-    """Expected duration of a training on one core: that of the scale's steps, in proportion."""
-    steps = arm_settings(CONFIG, arm)["training"]["steps"]
-    return max(1, round(seconds("train_mop") * steps / MOP["training"]["steps"]))
-
-
 rule train_mop:
     input:
         crossings=f"{DATA}/crossings/{{maze}}.npz",

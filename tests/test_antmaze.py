@@ -130,6 +130,19 @@ def test_the_domain_keeps_episodes_apart_and_its_off_contexts_away_from_teleport
     assert not np.array_equal(antmaze.build(arrays, SETTINGS, 1).test, domain.test)
 
 
+def test_frames_are_scaled_by_colour_and_paired_with_the_rows_of_the_numbers(prepared):
+    arrays, _, _ = prepared
+    rng, shape = np.random.default_rng(0), (len(arrays["episode"]), 3, 8, 8)
+    frames = {f"{part}_frames": rng.integers(0, 200, shape, dtype=np.uint8) for part in ("context", "target")}
+    domain = antmaze.build(arrays | frames, {**SETTINGS, "visual": True}, 0)
+    assert domain.contexts.dtype == domain.targets.dtype == np.float32
+    np.testing.assert_allclose(domain.contexts[domain.train].mean(axis=(0, 2, 3)), 0, atol=1e-3)
+    np.testing.assert_allclose(domain.contexts[domain.train].std(axis=(0, 2, 3)), 1, atol=1e-3)
+    numbers = antmaze.build(arrays, SETTINGS, 0)
+    for rows in ("train", "test", "off"):
+        np.testing.assert_array_equal(getattr(domain, rows), getattr(numbers, rows))
+
+
 def test_the_audit_writes_a_record_and_the_codebook_ignores_contexts(prepared, tmp_path):
     arrays, _, _ = prepared
     record = antmaze.audit(arrays, SETTINGS, 0, tmp_path / "work", progress=False)

@@ -69,7 +69,8 @@ def test_the_papers_two_cases_are_printed_with_the_papers_verdicts(tmp_path):
     taxi, walks = lines["| taxi, position only ↓ (same)"], lines["| ETH/UCY, latent: mean of scenes ↓ (official)"]
     assert "| +36.0 | +36 | 0.84 | 0.84 | 1.23× | 1.23× | reproduced by codebook | rejected |" in taxi
     assert "| +55.1 | – | 0.74 | – | 2.00× | 2× | context-conditional (5/5) | context-conditional |" in walks
-    assert (rows.loc["pedestrians-latent", "dense"].published, rows.loc["taxi-position", "gain"].value) == (0.118, 36)
+    published = rows.loc["pedestrians-latent", "error dense"].published
+    assert (published, rows.loc["taxi-position", "gain"].value) == (0.118, 36)
     evidence, page, _ = printed(tmp_path, files, tags, "table1")
     assert evidence.loc["generality", "ours"].n == 2 and "| 1 of 2 |" in page
 
@@ -229,7 +230,7 @@ def test_figure_4_has_the_heights_of_the_records(records):
     assert max(heights) <= 1 and len(axes[1].lines) == 4 and "5." in axes[0].get_xlabel()
 
 
-def test_the_inverse_errors_of_figure_4_share_their_unit_with_the_papers(records):
+def test_the_papers_marks_of_figure_4_are_of_scores_alone(records):
     published = {key: value for key, (value, _, _) in read_published(PAPER).items()}
     with style.sheet():
         axis = figure4(records, published).axes[0]
@@ -237,9 +238,8 @@ def test_the_inverse_errors_of_figure_4_share_their_unit_with_the_papers(records
     for part in (axis, alone):
         marks = np.concatenate([c.get_offsets() for c in part.collections if c.get_facecolor().sum() > 3.5])
         low, high = part.get_xlim()
-        assert ((marks > (low, 0)) & (marks <= (high, 1))).all()
-        walks = marks[marks[:, 0] > 1.5]
-        assert walks[0, 1] / walks[1, 1] == pytest.approx(0.053 / 0.118)
+        assert len(marks) >= 3 and ((marks > (low, 0)) & (marks <= (high, 1))).all()
+        assert not (marks[:, 0] > 1.5).any()  # the paper's latent errors are no metres
 
 
 def test_figure_8_draws_no_gated_bar_for_heads_without_a_router(records):

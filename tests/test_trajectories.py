@@ -86,19 +86,35 @@ def test_average_and_final_errors_may_be_of_different_heads(walks):
 def test_a_scene_is_left_out_of_the_training(walks):
     for scene in SCENES:
         domain = pedestrians.build(walks, scene, "raw", "heading")
-        assert (walks["scene"][domain.test] == scene).all() and (walks["scene"][domain.train] != scene).all()
-        assert len(domain.test) + len(domain.train) == len(walks["scene"])
+        own = pedestrians.from_now(walks["tracks"], "heading")[:, OBSERVED:] / domain.extra["unit_metres"]
+        for rows, expected in (
+            (domain.test, own[walks["scene"] == scene]),
+            (domain.train, own[walks["scene"] != scene]),
+        ):
+            np.testing.assert_allclose(domain.targets[rows], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_every_walk_heads_along_x_and_distances_stay(walks):
+def test_every_walk_heads_along_x_now_and_distances_stay(walks):
     tracks = walks["tracks"].astype(float)
-    tracks -= tracks[:, OBSERVED - 1 : OBSERVED].copy()
-    turned = pedestrians.headed(tracks)
-    assert (turned[:, 0, 0] < 0).all()
-    np.testing.assert_allclose(turned[:, 0, 1], 0, atol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(tracks, axis=-1))
+    turned = pedestrians.from_now(tracks, "heading")
+    step = turned[:, OBSERVED - 1] - turned[:, OBSERVED - 2]
+    assert (step[:, 0] > 0).all()
+    np.testing.assert_allclose(step[:, 1], 0, atol=1e-12)
+    np.testing.assert_allclose(turned[:, OBSERVED - 1], 0, atol=1e-12)
+    between = np.linalg.norm(np.diff(tracks, axis=1), axis=-1)
+    np.testing.assert_allclose(np.linalg.norm(np.diff(turned, axis=1), axis=-1), between)
     standing = np.zeros((1, STEPS, 2))
-    np.testing.assert_array_equal(pedestrians.headed(standing), standing)
+    np.testing.assert_array_equal(pedestrians.from_now(standing, "heading"), standing)
+
+
+def test_in_the_frame_of_the_scene_only_training_walks_are_shown_in_four_directions(walks):
+    domain = pedestrians.build(walks, "eth", "raw", "scene")
+    n = int((walks["scene"] != "eth").sum())
+    assert len(domain.train) == 4 * n and len(domain.test) == int((walks["scene"] == "eth").sum())
+    north, west, south, east = domain.targets[domain.train].reshape(4, n, -1, 2)
+    np.testing.assert_array_equal(west, np.stack([-north[..., 1], north[..., 0]], axis=-1))
+    np.testing.assert_array_equal(south, -north)
+    np.testing.assert_array_equal(east, -west)
 
 
 @pytest.mark.parametrize("space", ["raw", "latent"])
@@ -130,6 +146,26 @@ def test_in_latent_space_past_and_future_of_a_constant_velocity_are_one_path():
 def test_a_path_passes_through_the_positions_that_it_is_made_of():
     walk = RNG.normal(size=(2, 8, 2)).cumsum(axis=1)
     np.testing.assert_allclose(pedestrians.path(walk), (walk[:, 1:] - walk[:, :1]) / 7)
+
+
+def test_latents_are_read_in_metres_and_one_space_wider_than_another_reads_the_same(walks):
+    domain = pedestrians.build(walks, "eth", "latent", "heading")
+    rows = domain.test[:5]
+
+    def embed(targets, stretch=1.0):
+        """Longer paths further round a circle; `stretch` is how far."""
+        angle = stretch * np.linalg.norm(targets[:, -1].astype(float), axis=-1) / 4
+        return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+    def scores(stretch):
+        u = embed(domain.targets[rows] * 0.8, stretch)[:, None]
+        return domain.score(u, np.ones((5, 1), bool), rows, lambda targets: embed(targets, stretch))
+
+    narrow, wide = scores(0.5), scores(1.0)
+    assert (narrow["error"] < wide["error"]).all()
+    np.testing.assert_allclose(narrow["minADE"], wide["minADE"])
+    np.testing.assert_allclose(narrow["relative"], wide["relative"], rtol=0.5)
+    assert (narrow["minADE"] > 0).all()
 
 
 def test_an_unknown_scene_or_frame_is_named(walks):
@@ -213,7 +249,7 @@ def test_an_audit_compares_the_arms_and_the_codebook_ignores_contexts(walks, roa
     arrays = walks if module is pedestrians else roads
     record = module.audit(arrays, SETTINGS | settings, 0, tmp_path, False)
     metric = record["metric"]
-    assert metric == ("error" if settings.get("space") == "latent" else "minADE")
+    assert metric == "minADE"
     codebook = record["arms"]["codebook"]
     assert codebook["raw"] == codebook["shuffled"] and codebook["gated"] is None
     assert record["arms"]["mop"]["raw"][metric] > 0

@@ -221,13 +221,19 @@ def credited(u, manifolds, match=MATCH):
 
 
 def _observations(arrays, visual, train):
-    """Contexts and targets for a network: frames, or numbers with mean 0 and deviation 1 over the training contexts."""
-    if visual:
-        if "context_frames" not in arrays:
-            raise JepaError("These ant data have no frames; prepare them with `visual: true`.")
-        return arrays["context_frames"], arrays["target_frames"]
-    mean, deviation = arrays["contexts"][train].mean(axis=0), arrays["contexts"][train].std(axis=0) + 1e-6
-    return tuple(((arrays[part] - mean) / deviation).astype(np.float32) for part in ("contexts", "targets"))
+    """Contexts and targets for a network: numbers or frames (then (N, 3, 64, 64)), in float32.
+
+    Every number, and every colour of a frame, has mean 0 and deviation 1 over the training contexts. Frames that are
+    merely positive would all start out as nearly the same latent, from where such a latent space collapses.
+    """
+    if visual and "context_frames" not in arrays:
+        raise JepaError("These ant data have no frames; prepare them with `visual: true`.")
+    names = ("context_frames", "target_frames") if visual else ("contexts", "targets")
+    axes = (0, 2, 3) if visual else (0,)
+    known = arrays[names[0]][train]
+    mean = known.mean(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
+    scale = 1 / (known.std(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32) + 1e-6)
+    return tuple((arrays[name] - mean) * scale for name in names)
 
 
 def _walks(folder, source, mirror, seed, settings, progress):

@@ -5,8 +5,12 @@ Everything is seen from the last observed position, in one of two frames:
 
     scene    the axes of the recording, and every training walk is shown in four directions, 90 degrees apart. Here the
              input-agnostic codebook knows nothing of the context.
-    heading  x along the last observed step. This tells the codebook where forward is, which is most of what a context
-             says: a harder test of what is left, speed and turn.
+    heading  x along the last observed step, the default. This tells even the codebook where forward is, which is most
+             of what a context says: the harder test of what is left, speed and turn.
+
+In latent space one encoder sees past and future, brought to one shape (see `path`), which share no position but the
+origin. A collapse is kept off as in the paper, by the moving average and the stop-gradient, and would be seen: scores
+in metres are read from latents (see `latent_scores`), and from latents at one point nothing can be read.
 """
 
 import numpy as np
@@ -64,7 +68,7 @@ def build(arrays, scene, space, frame):
     """The Domain of one held-out scene. arrays: {tracks: (N, 20, 2) metres, scene: (N,) str}.
 
     raw: a context is (8, 4), positions and steps, scaled; a target (12, 2), positions. Metric minADE.
-    latent: both are paths of 7 points (see `path`). Metric error: see `latent_scores`.
+    latent: both are paths of 7 points (see `path`). Metric minADE too: see `latent_scores`.
     """
     if scene not in SCENES:
         raise JepaError(f"scene is {scene!r}, but must be one of {', '.join(SCENES)}.")
@@ -87,7 +91,7 @@ def build(arrays, scene, space, frame):
         ours = {
             "contexts": contexts / pace,
             "targets": targets,
-            "metric": "error",
+            "metric": "minADE",
             "score": latent_scores(targets, bank, PREDICTED * pace),
         }
     else:

@@ -237,16 +237,26 @@ class Codebook(Predictor):
         self.dense = Ensemble(1, d, width, depth, out, space)
         self.codes = nn.Parameter(torch.randn(K, self.out))
         self.lambda_bal, self.targets = lambda_bal, targets
+        if space == "flat":  # codes far from the data, of whatever size they are, would hardly move
+            self.register_buffer("started", torch.tensor(False))
 
     def loss(self, z, target, teleport):
         dense, info = self.dense.loss(z, target, teleport)
         rows = target if self.targets == "all" else target[teleport]
         if len(rows) == 0:
             return dense, info | {"code_distance": dense.new_zeros(())}
+        if hasattr(self, "started") and not self.started:
+            self._start(rows)
         distance = self.distance(self.project(self.codes).expand(len(rows), -1, -1), rows)
         best = distance.min(-1).values.mean()
         loss = dense + best + self.lambda_bal * balance_penalty(distance)
         return loss, info | {"code_distance": best}
+
+    @torch.no_grad()
+    def _start(self, rows):
+        """Put the codes on targets of the first batch, spread over it: (B, out)."""
+        self.codes.copy_(rows[torch.linspace(0, len(rows) - 1, len(self.codes), device=rows.device).long()])
+        self.started.fill_(True)
 
     def forward(self, z):
         u = self.project(self.codes).expand(len(z), -1, -1)

@@ -14,7 +14,7 @@ SHOWN = ("dense", "mdn", "mop", "codebook")
 GENERALITY = (  # label, domains, published row and column of the table `generality`, whether the score is an error
     ("pixels\nCOV-R", ANTS[1:], "ant {arm}", f"{ANTS[1]} raw cov_r", False),
     ("digits\nrealised", ("digits",), "digits", "{arm}", False),
-    ("ETH/UCY\n1 / error", LATENT, "pedestrians-latent", "{arm}", True),
+    ("ETH/UCY\n1 / minADE", LATENT, "pedestrians-latent", "{arm}", True),
 )
 
 
@@ -50,7 +50,7 @@ def _domains(axis, records, published):
         values = {arm: mean_by_seed(records, arm, domains) for arm in SHOWN}
         marks = {arm: published.get(("generality", row.format(arm=arm), column.format(arm=arm))) for arm in SHOWN}
         if inverse:
-            values, marks = _inverted(values, marks)
+            values = _inverted(values)
         for place, arm in enumerate(SHOWN):
             x = group + (place - (len(SHOWN) - 1) / 2) * (width + 0.02)
             style.bar(axis, x, arm, values[arm], width)
@@ -65,17 +65,14 @@ def _domains(axis, records, published):
     axis.set_title("other domains (1 / error: largest = 1)")
 
 
-def _inverted(values, marks):
-    """1 / error of {arm: {seed: error}} and of {arm: published error or None}, over the largest of all.
+def _inverted(values):
+    """1 / error of {arm: {seed: error}}, over the largest of all.
 
     An error of zero counts as the least that is not: its inverse has no place on an axis.
     """
     errors = [value for seeds in values.values() for value in seeds.values()]
-    least = min([value for value in (*errors, *marks.values()) if value], default=1)
-    return (
-        {arm: {seed: least / (value or least) for seed, value in seeds.items()} for arm, seeds in values.items()},
-        {arm: least / value if value else None for arm, value in marks.items()},
-    )
+    least = min([value for value in errors if value], default=1)
+    return {arm: {seed: least / (value or least) for seed, value in seeds.items()} for arm, seeds in values.items()}
 
 
 def _branches(axis, records):
