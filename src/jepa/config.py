@@ -33,9 +33,12 @@ def resolve(raw, schema_path):
     if scale not in raw["scales"]:
         raise JepaError(f"config key `scale` is {scale!r}; allowed are {', '.join(raw['scales'])}.")
     config = merge({key: value for key, value in raw.items() if key != "scales"}, raw["scales"][scale])
-    environments = config["qantara"]["environments"]
-    for env in set(environments) - set(raw["qantara"]["environments"]):  # taken out there: out at every scale
-        del environments[env]
+    for of_scale, of_all in (
+        (config["qantara"]["environments"], raw["qantara"]["environments"]),
+        (config["mop"]["domains"]["cells"], raw["mop"]["domains"]["cells"]),
+    ):
+        for name in set(of_scale) - set(of_all):  # taken out there: out at every scale
+            del of_scale[name]
     _validate(config | {"scales": raw["scales"]}, schema)
     _check_names(config)
     return config

@@ -19,9 +19,9 @@ NOTHING = "none"
 TIMEOUT = 60  # seconds for one backend
 PROGRAM = "import mujoco; r = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8); r.render(); r.close()"
 SENTENCE = (
-    "No OpenGL backend renders here, so there are no frames of Cube and Reacher: install libegl1 or libosmesa6 "
-    "(Debian, Ubuntu; in conda: libegl or mesalib), then run `jepa doctor`; or take both out of qantara.environments "
-    "in config.yaml, and everything else runs."
+    "No OpenGL backend renders here, so there are no frames of Cube, Reacher and the visual antmaze: install libegl1 "
+    "or libosmesa6 (Debian, Ubuntu; in conda: libegl or mesalib), then run `jepa doctor`; or take them out of "
+    "qantara.environments and mop.domains.cells in config.yaml, and everything else runs."
 )
 
 _context = None
