@@ -92,6 +92,17 @@ def test_noise_in_few_dimensions_looks_like_modes_until_one_prediction_is_displa
     assert arms["dense"]["displaced"]["error"] < arms["mop"]["raw"]["error"]
 
 
+def test_codes_are_fitted_to_the_outcomes_that_the_score_is_about(tmp_path):
+    known = domain(three_places)
+    some = np.flatnonzero((known.targets[known.train] @ known.targets[0]) > 0.5)  # those of one place
+    few = domain(three_places, code_rows=known.train[some])
+    scores = [
+        compare(one, settings(steps=5, arms=("mop",)), 0, tmp_path, progress=False)["arms"]["mop"]["codes"]["error"]
+        for one in (known, few)
+    ]
+    assert scores[1] > 5 * scores[0]
+
+
 # ---- codes ----
 
 

@@ -279,3 +279,23 @@ def test_a_whole_grid_has_a_file_of_every_domain(tmp_path):
     files = synthetic_results.make(tmp_path, seeds=1)
     cells = {cell[-1] for cell in synthetic_results.cells_of(files) if cell[0] == "domains"}
     assert cells == set(DATASETS)
+
+
+def test_a_dagger_marks_a_mixture_that_displaced_guesses_equal(tmp_path):
+    scores = {"dense": 1.0, "mop": 0.5, "codebook": 0.9, "mop_codes": 0.9, "mop_shuffled": 1.5}
+    for displaced, text, counted in ((0.6, "context-conditional", 1), (0.5, "context-conditional†", 0)):
+        found = Records([changed(tmp_path, "inpainting", dense_displaced=displaced, **scores)])
+        assert measure(found, "verdict:", ("inpainting",)).text == text
+        assert measure(found, "accepted:", ("inpainting",)).value == counted
+
+
+def test_a_ratio_may_be_of_another_metric_than_the_headline(tmp_path):
+    path = changed(tmp_path, LATENT[0], mop=0.4, mop_shuffled=0.6)
+    record = json.loads(path.read_text())
+    record["arms"]["mop"]["raw"]["error"], record["arms"]["mop"]["shuffled"]["error"] = 0.1, 0.2
+    for arm in ("dense", "codebook"):
+        record["arms"][arm]["raw"]["error"] = 0.3
+    path.write_text(json.dumps(record))
+    found = Records([path])
+    assert measure(found, "context_ratio:error", LATENT[:1]).value == pytest.approx(2.0)
+    assert measure(found, "context_ratio:", LATENT[:1]).value == pytest.approx(1.5)

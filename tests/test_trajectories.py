@@ -10,7 +10,7 @@ from jepa.data.download import ChecksumError, NetworkError, digest
 from jepa.data.eth_ucy import OBSERVED, SCENES, STEPS
 from jepa.data.walks import branching_walks, road_walks
 from jepa.domains import pedestrians, taxi
-from jepa.domains.trajectories import centres, constant_velocity, displacement, with_fixed_set
+from jepa.domains.trajectories import constant_velocity, displacement
 from jepa.errors import JepaError
 
 RNG = np.random.default_rng(0)
@@ -214,25 +214,6 @@ def test_a_taxi_needs_a_known_context_and_more_than_one_cab(roads, tmp_path):
         taxi.audit(roads, SETTINGS | {"space": "latent", "context": "position"}, 0, tmp_path, False)
 
 
-# ---- k-means ----
-
-
-def test_centres_are_those_of_the_clusters():
-    points = np.repeat([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]], 50, axis=0) + RNG.normal(0, 0.1, (150, 2))
-    found = centres(points, 3, np.random.default_rng(1))
-    assert np.sort(found.round().astype(int), axis=0).tolist() == [[0, 0], [0, 0], [9, 9]]
-    assert centres(np.zeros((5, 2)), 3, np.random.default_rng(1)).shape == (3, 2)
-    with pytest.raises(JepaError, match="has 2 for 3"):
-        centres(points[:2], 3, np.random.default_rng(1))
-
-
-def test_a_set_of_fixed_trajectories_beats_standing_still_without_a_context(roads):
-    domain = with_fixed_set(taxi.build(roads, "position", 0), SETTINGS, 0)
-    assert (
-        domain.references["3 fixed trajectories"]["minADE"].mean() < domain.references["persistence"]["minADE"].mean()
-    )
-
-
 # ---- audits and data ----
 
 
@@ -256,9 +237,9 @@ def test_an_audit_compares_the_arms_and_the_codebook_ignores_contexts(walks, roa
     assert (
         set(record["references"])
         == {
-            ("pedestrians", "raw"): {"constant velocity", "3 fixed trajectories"},
+            ("pedestrians", "raw"): {"constant velocity"},
             ("pedestrians", "latent"): set(),
-            ("taxi", "raw"): {"constant velocity", "persistence", "3 fixed trajectories"},
+            ("taxi", "raw"): {"constant velocity", "persistence"},
         }[module.__name__.rpartition(".")[2], record["space"]]
     )
     json.dumps(record, allow_nan=False)

@@ -10,7 +10,7 @@ from jepa.domains.vjepa2 import SMALL, ActionPredictor, ask, audit, prepare, rot
 def record(tmp_path, seed=0):
     out = tmp_path / "vjepa2-ac.npz"
     facts = prepare(out, source="auto", mirror=None, seed=0, settings={})
-    assert (facts["source"], facts["tag"]) == ("generate", "same")
+    assert (facts["source"], facts["tag"]) == ("generate", "mechanism")
     return audit(load_arrays(out), {"domain": "vjepa2-ac", "kind": "vjepa2"}, seed, tmp_path / "work")
 
 

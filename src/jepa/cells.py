@@ -114,7 +114,7 @@ def check_target(path, config):
     if parts[3] != "mop":
         return
     kind, method, maze = parts[2], parts[4], parts[5]
-    controls = {"models": (), "audits": CONTROLS, "evals": EXECUTOR_CONTROLS}[kind]
+    controls = {"audits": CONTROLS, "evals": EXECUTOR_CONTROLS}.get(kind, ())
     _check_part(path, "arm", method, [*config["mop"]["arms"], *controls])
     _check_part(path, "maze", maze, config["mop"]["mazes"])
     if not re.search(r"/(fanout-)?seed\d+(/|\.json$)", path):

@@ -96,7 +96,7 @@ def parser():
     command("doctor", doctor, "check python, torch, device, GL, disk, memory and data sources")
     sub = command("cells", list_cells, "list the cell paths of a table, a figure, an arm, a control or a recipe")
     sub.add_argument("name", nargs="?", help="e.g. mop/table3, figure5, mdn, displacement, drop-policy; nothing: all")
-    sub.add_argument("--kind", choices=["audits", "evals"], help="only cells of this kind")
+    sub.add_argument("--kind", choices=["audits", "evals", "domains"], help="only cells of this kind")
     sub = command("fetch", fetch_one, "get one dataset from a mirror, by download, or generate it")
     sub.add_argument("dataset", help="e.g. pointmaze-teleport-navigate")
     sub.add_argument("--source", choices=["auto", "mirror", "download", "generate"])

@@ -140,8 +140,7 @@ def arm_settings(config, arm):
 def domain_settings(config, name):
     """Everything that the audit of one domain depends on beside its data.
 
-    {domain, kind, space, d, gate, encoder, training, arms: {arm: predictor}} and the options of the domain's kind. An
-    option that a kind does not know is refused by it.
+    {domain, kind, space, d, gate, encoder, training, arms: {arm: predictor}} and the options of the domain's kind.
     """
     domains = config["mop"]["domains"]
     cell = dict(domains["cells"][name])

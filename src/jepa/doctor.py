@@ -30,8 +30,9 @@ def checks(config):
     except ImportError as error:
         yield "torch", False, f"cannot be imported ({error}): run make setup"
     backend = gl.probe()
-    missing = "no backend renders: install libegl1 or libosmesa6 for Cube and Reacher; the other parts need none"
-    yield "gl", True if backend else None, f"{backend} renders (for Cube and Reacher)" if backend else missing
+    users = "Cube, Reacher and the visual antmaze"
+    missing = f"no backend renders: install libegl1 or libosmesa6 for {users}; the other parts need none"
+    yield "gl", True if backend else None, f"{backend} renders (for {users})" if backend else missing
     memory_gb, disk_gb = NEEDS_GB[config["scale"]]
     available = psutil.virtual_memory().available / 2**30
     yield (
@@ -72,6 +73,7 @@ def datasets(config):
     """{registry entry that the runs of this scale want: whether something generated can stand in for it}"""
     from jepa.config import recipe_settings
     from jepa.data import push_t_files, weights_files
+    from jepa.domains.registry import OFFICIAL
     from jepa.reporting import qantara_grid
     from jepa.reporting.contents import DATASETS
 
@@ -81,4 +83,6 @@ def datasets(config):
     trained = {cell[1:] for cell in qantara_grid.runs(config) if cell[0] == "dense"}
     if any(recipe_settings(config, *cell)["encoder"]["kind"] == "dinov2" for cell in trained):
         wanted[weights_files.DATASET] = False
-    return wanted
+    domains = config["mop"]["domains"]
+    kinds = {domains["data"][cell["data"]]["kind"] for cell in domains["cells"].values()}
+    return wanted | {entry: True for kind in sorted(kinds) for entry in OFFICIAL.get(kind, ())}

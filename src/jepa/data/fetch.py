@@ -108,7 +108,7 @@ def sources(dataset, mirror=None, seconds=3.0):
     except JepaError as error:
         return [("registry", str(error))]
     urls = entry.files[0].urls
-    with ThreadPoolExecutor(len(urls)) as pool:
+    with ThreadPoolExecutor(max(1, len(urls))) as pool:  # a file that only mirrors have has no urls
         answers = list(pool.map(answer, urls, [seconds] * len(urls)))
     return [
         ("mirror", _mirror_answer(entry, mirror)),

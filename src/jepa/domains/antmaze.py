@@ -116,13 +116,15 @@ def audit(arrays, settings, seed, work, progress=True):
     """Compare the arms (see jepa.domains.compare) on the teleports of held-out episodes. arrays: those of `prepare`.
 
     settings beside compare's: visual; teleport_share: of the training batches, the same for every arm (None: as often
-    as they occur). Raises JepaError if the held-out episodes hold fewer than two teleports.
+    as among the prepared pairs). Raises JepaError if the held-out episodes hold fewer than two teleports.
     """
     return compare(build(arrays, settings, seed), settings, seed, work, progress)
 
 
 def build(arrays, settings, seed):
     """The Domain of `audit`. The seed draws the held-out episodes and the samples of the destinations."""
+    if settings["space"] != "latent":
+        raise JepaError(f"space is {settings['space']!r}, but destinations are matched in latents: use latent.")
     teleport, episode = arrays["teleport"], arrays["episode"]
     names = np.unique(episode)
     held = rng_of("ant held-out", seed).permutation(names)[: max(1, round(HELD_OUT * len(names)))]
@@ -149,6 +151,7 @@ def build(arrays, settings, seed):
         better="higher",
         score=coverage(targets, arrays["target"], samples, others),
         weights=None if share is None else oversampled(teleport[train], share),
+        code_rows=train[teleport[train]],  # as the paper's codebook, which knows the destinations
         off=rng_of("ant off context", seed).choice(elsewhere, size=len(test)),
         extra={
             "walker": str(arrays["walker"]),

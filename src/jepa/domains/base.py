@@ -31,6 +31,8 @@ class Domain:
         No score may be infinite: see `best_of` for rows without an active head.
     references: {name: {metric: (m,)}}, scores on the test rows of what no model makes (persistence, ...).
     weights: (n,) sampling weights of the train rows, None for uniform.
+    code_rows: rows, of `train`, to whose outcomes k-means codes are fitted (see jepa.domains.reading), None for rows as
+        training draws them. Where the score is about some outcomes only, a fair codebook knows which.
     off: (m,) rows whose contexts replace those of `test` in the shuffle test, None for other test rows at random.
     extra: plain facts for the record.
     """
@@ -45,6 +47,7 @@ class Domain:
     references: Mapping = field(default_factory=dict)
     weights: np.ndarray | None = None
     off: np.ndarray | None = None
+    code_rows: np.ndarray | None = None
     extra: Mapping = field(default_factory=dict)
 
     def __post_init__(self):
@@ -69,6 +72,13 @@ class Domain:
             raise JepaError("The weights of a domain must be one number >= 0 for each train row, not all 0.")
         if self.better not in BETTER:
             raise JepaError(f"`better` of a domain is {self.better!r}, but must be lower or higher.")
+
+
+def require(settings, *options):
+    """Raise JepaError, naming it, for the first of `options` that the settings of a domain lack."""
+    missing = [option for option in options if option not in settings]
+    if missing:
+        raise JepaError(f"the options of this domain lack {missing[0]!r}; it needs {', '.join(options)}.")
 
 
 def best_of(errors, active):

@@ -18,7 +18,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from jepa.domains.base import Domain, best_of
+from jepa.domains.base import Domain, best_of, require
 from jepa.domains.compare import compare
 from jepa.errors import JepaError
 from jepa.files import atomic_path
@@ -38,6 +38,7 @@ def prepare(out, *, source, mirror, seed, settings, progress=True):
     the S distinct minima in the order of their starts. Returns facts for provenance. Raises JepaError when RDKit is
     not installed or the chain has no second torsion.
     """
+    require(settings, "carbons")
     n = settings["carbons"]
     if n < 5:
         raise JepaError(f"carbons is {n}; conformers need a chain of at least 5, for a torsion beside the first.")
@@ -102,6 +103,7 @@ def audit(arrays, settings, seed, work, progress=True):
     how many pairs; predictors: {arm: arguments that differ from its own}, if any. Raises JepaError when some first
     torsion has fewer than M conformers.
     """
+    require(settings, "modes", "noise", "n_train", "n_test")
     M, changes = settings["modes"], settings.get("predictors", {})
     arms = {arm: (p if p["K"] == 1 else p | {"K": M}) | changes.get(arm, {}) for arm, p in settings["arms"].items()}
     return compare(build(arrays, settings, seed), settings | {"arms": arms}, seed, work, progress)

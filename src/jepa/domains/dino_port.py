@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from jepa.data.crossings import extract
 from jepa.data.generate_mazes import FastWalker, as_arrays, generate_rows
+from jepa.domains.base import require
 from jepa.domains.maze_view import draw_maze
 from jepa.envs.point_maze import maze_graph, maze_spec
 from jepa.errors import JepaError
@@ -45,6 +46,7 @@ def prepare(out, *, source, mirror, seed, settings, progress=True):
     to the centre of its cell, cell: (V,) int and episode: (V,) int; and of the maze ids: (rows, columns) int cell ids,
     -1 at walls, inbound: (m,) int, successors: (n,) int, how many each cell has. Returns facts for provenance.
     """
+    require(settings, "episodes")
     spec, graph = maze_spec(MAZE), maze_graph(MAZE)
     rows = as_arrays(generate_rows(spec, settings["episodes"], seed, FastWalker, progress))
     found = extract(rows["observations"], rows["terminals"], graph)
@@ -98,6 +100,10 @@ def audit(arrays, settings, seed, work, progress=True):
     References: the last frame, the mean frame, and the mean frame of the next cell, were it known: what an error cannot
     be much smaller than, because where in its cell the point comes by is chance.
     """
+    require(settings, "patches", "predictor")
+    lacking = sorted({"dense", "mop", "codebook"} - set(settings["arms"]))
+    if lacking:
+        raise JepaError(f"the arms of the DINO-WM port lack {lacking[0]!r}; it compares dense, mop and codebook.")
     work = Path(work)
     work.mkdir(parents=True, exist_ok=True)
     z, context = encoded(arrays, settings, seed)

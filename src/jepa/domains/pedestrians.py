@@ -27,7 +27,6 @@ from jepa.domains.trajectories import (
     facts_of,
     minimum_displacement,
     reference,
-    with_fixed_set,
     write,
 )
 from jepa.errors import JepaError
@@ -59,8 +58,6 @@ def audit(arrays, settings, seed, work, progress=True):
     scene, of which axes. Raises JepaError for another scene or frame.
     """
     domain = build(arrays, settings.get("scene"), settings["space"], settings.get("frame", "heading"))
-    if settings["space"] == "raw":
-        domain = with_fixed_set(domain, settings, seed)
     return compare(domain, settings, seed, work, progress)
 
 

@@ -30,9 +30,11 @@ def read(model, domain, off, *, gate, K, rng, gated=True):
         print(f"warning: targets are {spread:.4f} apart in this latent space: the encoder collapsed.", flush=True)
     score = domain.score or (_raw_error(domain) if embed is None else _latent_error(domain, spread))
     fitted = rng.choice(domain.train, size=min(len(domain.train), OUTCOMES), p=shares(domain))
-    outcomes = _floats(domain.targets[fitted]) if embed is None else embed(domain.targets[fitted])
+    represent = embed or _floats
+    outcomes = represent(domain.targets[fitted])
+    coded = outcomes if domain.code_rows is None else represent(domain.targets[domain.code_rows[:OUTCOMES]])
     u, _ = _predict(model, domain.contexts[fitted[:1]])
-    heads, codes, missed = u.shape[1], _codes(outcomes, u.shape[1], rng, sphere=embed is not None), None
+    heads, codes, missed = u.shape[1], _codes(coded, u.shape[1], rng, sphere=embed is not None), None
     if heads == 1:
         missed = _codes(outcomes - _predictions(model, domain.contexts[fitted])[:, 0], K, rng)
     scores, active = {}, []

@@ -18,6 +18,15 @@ KINDS = (
     "antmaze",
 )
 
+OFFICIAL = {  # registry entries that a kind looks for; where none can be had, something generated stands in
+    "pedestrians": ("eth_ucy",),
+    "taxi": ("cabspotting_sf40",),
+    "digits": ("svhn_train", "svhn_test", "mnist_t10k"),
+    "inpainting": ("fashion_mnist", "mnist_t10k"),
+    "video": ("video_small",),
+    "antmaze": ("antmaze-teleport-navigate",),
+}
+
 
 def module(kind):
     """The module of a kind. Raises JepaError, naming the kinds, for an unknown name.

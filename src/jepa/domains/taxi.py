@@ -19,7 +19,6 @@ from jepa.domains.trajectories import (
     facts_of,
     minimum_displacement,
     reference,
-    with_fixed_set,
     write,
 )
 from jepa.errors import JepaError
@@ -56,7 +55,7 @@ def audit(arrays, settings, seed, work, progress=True):
     if settings["space"] != "raw":
         raise JepaError(f"space is {settings['space']!r}; a taxi's position and its trip have no shape in common: raw.")
     domain = build(arrays, settings.get("context"), seed)
-    return compare(with_fixed_set(domain, settings, seed), settings, seed, work, progress)
+    return compare(domain, settings, seed, work, progress)
 
 
 def build(arrays, context, seed):

@@ -3,16 +3,13 @@
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from jepa.data.download import NetworkError
 from jepa.domains.base import best_of
-from jepa.errors import JepaError
 from jepa.files import atomic_path
-from jepa.random import rng_of
 
 
 def write(out, official, standin, *, source, seed):
@@ -80,37 +77,3 @@ def reference(predicted, true):
     """Scores of a prediction that no model makes. predicted, true: (m, T, 2) metres."""
     ade, fde = displacement(predicted, true)
     return {"minADE": ade, "minFDE": fde}
-
-
-def with_fixed_set(domain, settings, seed):
-    """The Domain, of raw space, with one more reference: K fixed trajectories, the centres of its train targets.
-
-    It is what a set of guesses without a context can reach. The codebook arm is the same control, trained by gradients
-    as the other arms are, and falls short of this where the steps are few. K is the codebook's, or else 8.
-    """
-    K = settings["arms"].get("codebook", {}).get("K", 8)
-    codes = centres(domain.targets[domain.train], K, rng_of("domain", settings["domain"], seed, "centres"))
-    every = np.ones((len(domain.test), K), bool)
-    scores = domain.score(np.broadcast_to(codes, (len(every), *codes.shape)), every, domain.test, None)
-    return replace(domain, references=domain.references | {f"{K} fixed trajectories": scores})
-
-
-def centres(points, K, rng, sample=10_000, rounds=30):
-    """k-means (Lloyd) from well-spread first centres (k-means++; Arthur and Vassilvitskii 2007).
-
-    points: (n, ...), of which `sample` are used. Returns (K, ...) float64. Raises JepaError for fewer than K points.
-    """
-    chosen = points[rng.permutation(len(points))[:sample]].astype(np.float64)
-    x = chosen.reshape(len(chosen), -1)
-    if len(x) < K:
-        raise JepaError(f"k-means needs as many points as centres, but has {len(x)} for {K}; lower K.")
-    found = x[:1]
-    while len(found) < K:
-        distance = ((x[:, None] - found) ** 2).sum(axis=-1).min(axis=1)
-        share = distance / distance.sum() if distance.any() else None
-        found = np.concatenate([found, x[rng.choice(len(x), size=1, p=share)]])
-    for _ in range(rounds):
-        nearest = ((found**2).sum(axis=-1) - 2 * x @ found.T).argmin(axis=1)
-        for k in np.unique(nearest):
-            found[k] = x[nearest == k].mean(axis=0)
-    return found.reshape(K, *chosen.shape[1:])

@@ -35,7 +35,7 @@ def prepare(out, *, source, mirror, seed, settings, progress=True):
     return {
         "dataset": "V-JEPA 2-AC",
         "source": "generate",
-        "tag": "same",
+        "tag": "mechanism",
         "message": "The published sizes of the predictor; no weights are loaded.",
     }
 

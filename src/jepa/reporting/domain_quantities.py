@@ -42,38 +42,58 @@ def codebook_share(records, methods, mazes, argument, rng):
 
 
 def context_ratio(records, methods, mazes, argument, rng):
-    """How much worse the mixture is on contexts that do not belong to the outcome: 1 is no context used."""
-    return _of_verdict(records, mazes, lambda found: found["ratio"])
+    """How much worse the mixture is on contexts that do not belong to the outcome: 1 is no context used.
+
+    argument: the metric, if it is not the headline.
+    """
+    return _of_verdict(records, mazes, lambda found: found["ratio"], argument or "headline")
 
 
 def judgement(records, methods, mazes, argument, rng):
-    """The protocol's word; over several domains also how many of them are context-conditional alone."""
+    """The protocol's word, with a dagger where displaced guesses do as well; and over several domains how many have it.
+
+    The count is of domains that are context-conditional alone.
+    """
     found = judged(records, mazes)
     if found is None:
         return NOT_RUN
     accepted = [judged(records, (domain,))["verdict"] for domain in mazes].count(CONDITIONAL)
+    mark = "†" if found["verdict"] == CONDITIONAL and only_spreads(records, mazes) else ""
     alone = f" ({accepted}/{len(mazes)})" if len(mazes) > 1 else ""
-    return Measure(accepted, n=len(mazes), text=found["verdict"] + alone)
+    return Measure(accepted, n=len(mazes), text=found["verdict"] + mark + alone)
 
 
 def accepted(records, methods, mazes, argument, rng):
-    """How many of CLAIMS, as far as they lie in `mazes` and were run, are context-conditional; n: how many were run."""
-    found = [judged(records, domains) for domains in CLAIMS if set(domains) <= set(mazes)]
-    words = [claim["verdict"] for claim in found if claim]
-    return Measure(words.count(CONDITIONAL), n=len(words)) if words else NOT_RUN
+    """How many of CLAIMS, as far as they lie in `mazes` and were run, are context-conditional without a dagger.
+
+    n: how many were run.
+    """
+    found = [(domains, judged(records, domains)) for domains in CLAIMS if set(domains) <= set(mazes)]
+    run = [(domains, claim["verdict"]) for domains, claim in found if claim]
+    good = sum(word == CONDITIONAL and not only_spreads(records, domains) for domains, word in run)
+    return Measure(good, n=len(run)) if run else NOT_RUN
 
 
-def judged(records, domains):
+def only_spreads(records, domains):
+    """Is the dense prediction with displacements that are the same everywhere as good as the mixture, on average?"""
+    mop, displaced = mean_by_seed(records, "mop", domains), mean_by_seed(records, "dense", domains, "displaced")
+    seeds = set(mop) & set(displaced)
+    lead = sum(mop[seed] - displaced[seed] for seed in seeds)
+    higher = records.get("domains", "mop", domains[0])[0].at("better") == "higher"
+    return bool(seeds) and (lead <= 0 if higher else lead >= 0)
+
+
+def judged(records, domains, metric="headline"):
     """`jepa.domains.verdict.verdict` on the mean of domains, over the seeds that all arms have on all of them.
 
     None where there is no such seed. The codebook is the better of two on each domain and seed: the trained arm, whose
     latents are its own, and k-means codes in the mixture's.
     """
     values = {
-        "dense": mean_by_seed(records, "dense", domains),
-        "mop": mean_by_seed(records, "mop", domains),
-        "shuffled": mean_by_seed(records, "mop", domains, "shuffled"),
-        "codebook": _mean([_better_codebook(records, domain) for domain in domains]),
+        "dense": mean_by_seed(records, "dense", domains, metric=metric),
+        "mop": mean_by_seed(records, "mop", domains, metric=metric),
+        "shuffled": mean_by_seed(records, "mop", domains, "shuffled", metric),
+        "codebook": _mean([_better_codebook(records, domain, metric) for domain in domains]),
     }
     seeds = sorted(set.intersection(*map(set, values.values())))
     if not seeds:
@@ -98,9 +118,9 @@ def scores_by_seed(records, method, domain, readout, metric):
     return values
 
 
-def _better_codebook(records, domain):
-    trained = scores_by_seed(records, "codebook", domain, "raw", "headline")
-    codes = scores_by_seed(records, "mop", domain, "codes", "headline")
+def _better_codebook(records, domain, metric):
+    trained = scores_by_seed(records, "codebook", domain, "raw", metric)
+    codes = scores_by_seed(records, "mop", domain, "codes", metric)
     best = max if any(r.at("better") == "higher" for r in records.get("domains", "codebook", domain)) else min
     return {seed: best(value, codes.get(seed, value)) for seed, value in trained.items()}
 
@@ -110,8 +130,8 @@ def _mean(by_domain):
     return {seed: sum(values[seed] for values in by_domain) / len(by_domain) for seed in sorted(seeds)}
 
 
-def _of_verdict(records, domains, value_of):
-    found = judged(records, domains)
+def _of_verdict(records, domains, value_of, metric="headline"):
+    found = judged(records, domains, metric)
     if found is None:
         return NOT_RUN
     value = value_of(found)
