@@ -6,7 +6,7 @@ from jepa.errors import JepaError
 
 CONTROLS = ("displacement", "symmetrised", "train-edges", "majority")
 EXECUTOR_CONTROLS = ("truth", "truth-corrupted")
-FANOUT_ARMS = ("dense", "mdn", "mop", "ensemble", "codebook")  # whose two-step fan-out is measured
+FANOUT_ARMS = ("dense", "mdn", "mop")  # whose two-step fan-out is measured
 PATTERNS = {
     "models": "results/{scale}/models/mop/{method}/{maze}/seed{seed}/model.safetensors",
     "audits": "results/{scale}/audits/mop/{method}/{maze}/seed{seed}.json",

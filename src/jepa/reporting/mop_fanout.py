@@ -6,7 +6,7 @@ from jepa.reporting.mop_grid import LABELS, MAZES
 FANOUT = Panel(
     "Two-step fan-out: share of the successors of three- and four-way cells that a model lists (all mazes)",
     (
-        *(Row(f"fanout {arm}", LABELS[arm], (arm,)) for arm in ("dense", "mdn", "mop", "ensemble", "codebook")),
+        *(Row(f"fanout {arm}", LABELS[arm], (arm,)) for arm in ("dense", "mdn", "mop")),
         *(Row(f"fanout {arm} raw", f"{LABELS[arm]}, raw readout", (arm,), argument="raw") for arm in ("mdn", "mop")),
         Row("fanout displacement", LABELS["displacement"], ("mop",), "controls", argument="displacement"),
     ),
