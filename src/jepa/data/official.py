@@ -3,6 +3,8 @@
 What the files hold is up to the loader that reads them; here they are bytes with a checksum.
 """
 
+import shutil
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jepa.data import registry
@@ -12,6 +14,18 @@ from jepa.errors import JepaError
 from jepa.files import atomic_path
 
 SOURCES = ("auto", "mirror", "download")
+
+
+@contextmanager
+def downloads(out):
+    """A hidden folder beside `out` for official files on their way to it.
+
+    It goes when the block succeeds, and stays when a download breaks off, so that the next run goes on.
+    """
+    folder = Path(out).parent / f".{Path(out).stem}.downloads"
+    yield folder
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def obtain(dataset, folder, *, source="auto", mirror=None, files=None, progress=True):

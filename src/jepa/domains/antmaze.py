@@ -14,9 +14,7 @@ there: a head is credited with the destination whose nearest sample is nearest, 
                     tells few places apart gives away to any prediction
 """
 
-import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ import numpy as np
 from jepa.data.crossings import extract
 from jepa.data.download import NetworkError
 from jepa.data.generate_ant import KIND, OFFICIAL_EPISODES, OFFICIAL_STEPS, generate
-from jepa.data.official import obtain
+from jepa.data.official import downloads, obtain
 from jepa.domains.base import Domain
 from jepa.domains.compare import compare
 from jepa.envs.ant_maze import SHADOWS, graph, render
@@ -54,19 +52,17 @@ def prepare(out, *, source, mirror, seed, settings, progress=True):
     crossed or, with `visual`, without OpenGL.
     """
     out = Path(out)
-    folder = out.parent / f".{out.stem}.downloads"  # stays when a download breaks off, so that it can go on
-    facts, walked = _walks(folder, source, mirror, seed, settings, progress)
-    arrays = pairs(walked, settings, seed)
-    arrays["walker"] = np.array(facts["walker"])
-    if settings.get("visual", False):
-        for part in ("context", "target"):
-            qpos = arrays[f"{part}s"][:, :15]  # of the observation: at a teleport the file's qpos is newer
-            frames = render(qpos, settings.get("shadows") or SHADOWS, progress)
-            arrays[f"{part}_frames"] = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
-    with atomic_path(out) as temporary:
-        np.savez_compressed(temporary, **arrays)
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    with downloads(out) as folder:
+        facts, walked = _walks(folder, source, mirror, seed, settings, progress)
+        arrays = pairs(walked, settings, seed)
+        arrays["walker"] = np.array(facts["walker"])
+        if settings.get("visual", False):
+            for part in ("context", "target"):
+                qpos = arrays[f"{part}s"][:, :15]  # of the observation: at a teleport the file's qpos is newer
+                frames = render(qpos, settings.get("shadows") or SHADOWS, progress)
+                arrays[f"{part}_frames"] = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
+        with atomic_path(out) as temporary:
+            np.savez_compressed(temporary, **arrays)
     teleport = arrays["teleport"]
     return facts | {
         "pairs": len(teleport),

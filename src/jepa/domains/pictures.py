@@ -1,9 +1,7 @@
 """Small grey images for two domains (digits, inpainting): where they come from, their size, scores of completions."""
 
-import shutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from jepa.data import glyphs, idx_images, svhn
 from jepa.data.download import NetworkError
-from jepa.data.official import obtain
+from jepa.data.official import downloads, obtain
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.random import rng_of
@@ -76,17 +74,15 @@ def gather(out, collections, *, source, mirror, seed, settings, progress=True):
     """
     check_options(settings, {"size", "images"}, PREPARED)
     out = Path(out)
-    folder = out.parent / f".{out.stem}.downloads"  # stays when a download breaks off, so that it can go on
-    found, facts = _official(collections, folder, source, mirror, progress)
-    if found is None:
-        found = _drawn(settings["images"] or GLYPHS, seed)
-        facts["message"] = f"Glyphs are drawn with seed {seed}, because {facts['message']}."
-        print(facts["message"], file=sys.stderr, flush=True)
-    if facts["tag"] == "official" and len(found[0]) > (settings["images"] or len(found[0])):
-        facts["tag"] = "kind"
-    facts |= _write(out, *found, seed, settings)
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    with downloads(out) as folder:
+        found, facts = _official(collections, folder, source, mirror, progress)
+        if found is None:
+            found = _drawn(settings["images"] or GLYPHS, seed)
+            facts["message"] = f"Glyphs are drawn with seed {seed}, because {facts['message']}."
+            print(facts["message"], file=sys.stderr, flush=True)
+        if facts["tag"] == "official" and len(found[0]) > (settings["images"] or len(found[0])):
+            facts["tag"] = "kind"
+        facts |= _write(out, *found, seed, settings)
     return facts
 
 

@@ -1,13 +1,12 @@
 """What pedestrians and taxis share: where their data come from, errors in metres, predictions that no model makes."""
 
-import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from jepa.data.download import NetworkError
+from jepa.data.official import downloads
 from jepa.domains.base import best_of
 from jepa.files import atomic_path
 
@@ -21,25 +20,23 @@ def write(out, official, standin, *, source, seed):
     Raises what `official` raises.
     """
     out = Path(out)
-    folder = out.parent / f".{out.stem}.downloads"  # stays when a download breaks off, so that it can go on
-    arrays, reason = None, "data.source is generate"
-    if source != "generate":
-        try:
-            arrays, facts = official(folder, source)
-        except NetworkError as error:
-            if source != "auto":
-                raise
-            reason = str(error).rstrip(".")
-    if arrays is None:
-        make, name = standin
-        arrays = make(seed)
-        message = f"{name} are generated with seed {seed}, because {reason}."
-        print(message, file=sys.stderr, flush=True)
-        facts = {"dataset": name, "source": "generate", "tag": "mechanism", "message": message}
-    with atomic_path(out) as temporary:
-        np.savez_compressed(temporary, **arrays)
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    with downloads(out) as folder:
+        arrays, reason = None, "data.source is generate"
+        if source != "generate":
+            try:
+                arrays, facts = official(folder, source)
+            except NetworkError as error:
+                if source != "auto":
+                    raise
+                reason = str(error).rstrip(".")
+        if arrays is None:
+            make, name = standin
+            arrays = make(seed)
+            message = f"{name} are generated with seed {seed}, because {reason}."
+            print(message, file=sys.stderr, flush=True)
+            facts = {"dataset": name, "source": "generate", "tag": "mechanism", "message": message}
+        with atomic_path(out) as temporary:
+            np.savez_compressed(temporary, **arrays)
     return facts | {"windows": len(arrays["tracks"])}
 
 

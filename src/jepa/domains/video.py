@@ -8,14 +8,13 @@ square change of the video's training part, so that all videos weigh the same an
 there. The last fifth of each video is for testing.
 """
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from jepa.data.download import NetworkError
-from jepa.data.official import obtain
+from jepa.data.official import downloads, obtain
 from jepa.domains.base import Domain, best_of
 from jepa.domains.compare import compare
 from jepa.errors import JepaError
@@ -66,10 +65,9 @@ def prepare(out, *, source, mirror, seed, settings, progress=True):
 
 
 def _official(out, source, mirror, limit, progress):
-    folder = out.parent / f".{out.stem}.downloads"
-    found = obtain(DATASET, folder, source=source, mirror=mirror, progress=progress)
-    videos = {name: decode(path, limit, progress) for name, path in found["paths"].items()}
-    shutil.rmtree(folder)
+    with downloads(out) as folder:
+        found = obtain(DATASET, folder, source=source, mirror=mirror, progress=progress)
+        videos = {name: decode(path, limit, progress) for name, path in found["paths"].items()}
     facts = {key: found[key] for key in ("source", "message", "sha256", "licence")}
     return videos, facts | {"dataset": "four short videos", "tag": "kind"}
 
