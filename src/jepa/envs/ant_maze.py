@@ -158,23 +158,13 @@ def _renderer(shadows):
     """A function from qpos, (15,), to its frame, (64, 64, 3) uint8."""
     model = _scenery()
     model.vis.quality.shadowsize = shadows
-    data, scene, options = mujoco.MjData(model), mujoco.MjvScene(model, maxgeom=model.ngeom + 10), mujoco.MjvOption()
-    camera = mujoco.MjvCamera()
-    camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, model.camera(CAMERA).id
-    buffer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-    rectangle = mujoco.MjrRect(0, 0, SIDE, SIDE)
-    picture = np.empty((SIDE, SIDE, 3), dtype=np.uint8)
+    data, paint = mujoco.MjData(model), gl.painter(model, CAMERA, SIDE)
 
     def draw(qpos):
         data.qpos[:] = qpos
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)  # the camera follows the ant's centre of mass
-        mujoco.mj_camlight(model, data)
-        mujoco.mjv_updateScene(model, data, options, None, camera, mujoco.mjtCatBit.mjCAT_ALL, scene)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, buffer)
-        mujoco.mjr_render(rectangle, scene, buffer)
-        mujoco.mjr_readPixels(picture, None, rectangle, buffer)
-        return picture[::-1]
+        return paint(data)
 
     return draw
 

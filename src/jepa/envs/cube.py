@@ -151,24 +151,15 @@ def _renderer(size, quality):
     samples = SAMPLES if quality == "fast" else 1
     side = size * samples
     model = _scenery(quality, side)
-    data, scene, options = mujoco.MjData(model), mujoco.MjvScene(model, maxgeom=model.ngeom + 10), mujoco.MjvOption()
-    camera = mujoco.MjvCamera()
-    camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, model.camera(CAMERA).id
-    buffer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-    rectangle = mujoco.MjrRect(0, 0, side, side)
-    picture = np.empty((side, side, 3), dtype=np.uint8)
+    data, paint = mujoco.MjData(model), gl.painter(model, CAMERA, side)
 
     def draw(state):
         data.qpos[:] = state[:POSITIONS]
         mujoco.mj_kinematics(model, data)
-        mujoco.mj_camlight(model, data)
-        mujoco.mjv_updateScene(model, data, options, None, camera, mujoco.mjtCatBit.mjCAT_ALL, scene)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, buffer)
-        mujoco.mjr_render(rectangle, scene, buffer)
-        mujoco.mjr_readPixels(picture, None, rectangle, buffer)
+        picture = paint(data)
         # OGBench's spotlight of 100 degrees is none for OpenGL, which would warn of it when the next buffer is made.
         mujoco.mjr_getError()
-        upright = picture[::-1].reshape(size, samples, size, samples, 3).astype(np.uint16)
+        upright = picture.reshape(size, samples, size, samples, 3).astype(np.uint16)
         return ((upright.sum(axis=(1, 3)) + samples**2 // 2) // samples**2).astype(np.uint8)
 
     return draw

@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+
 from jepa.errors import JepaError
 
 BACKENDS = ("egl", "osmesa")  # in the order in which they are tried; both work without a display
@@ -82,3 +84,28 @@ def _renders(backend):
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
+
+
+def painter(model, camera, side):
+    """A function from MjData, whose kinematics are done, to what a camera of the model sees: (side, side, 3) uint8.
+
+    The next call overwrites the array. Needs `context` to be current.
+    """
+    import mujoco
+
+    scene, options = mujoco.MjvScene(model, maxgeom=model.ngeom + 10), mujoco.MjvOption()
+    view = mujoco.MjvCamera()
+    view.type, view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, model.camera(camera).id
+    buffer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    rectangle = mujoco.MjrRect(0, 0, side, side)
+    picture = np.empty((side, side, 3), dtype=np.uint8)
+
+    def paint(data):
+        mujoco.mj_camlight(model, data)
+        mujoco.mjv_updateScene(model, data, options, None, view, mujoco.mjtCatBit.mjCAT_ALL, scene)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, buffer)
+        mujoco.mjr_render(rectangle, scene, buffer)
+        mujoco.mjr_readPixels(picture, None, rectangle, buffer)
+        return picture[::-1]
+
+    return paint
