@@ -67,6 +67,7 @@ rule mop_generality:
 
 onstart:
     print_forecast(workflow.dag)
+    lift_rate_limit(workflow)
 
 
 # A dry run starts nothing, so that its forecast comes at its end.

@@ -214,3 +214,14 @@ def print_forecast(dag):
     cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
     disk_gb = sum(CONFIG["expected_mb"].get(rule, 0) for rule, *_ in jobs) / 1000
     print(forecast(jobs, cores, SCALE, disk_gb), file=sys.stderr, flush=True)
+
+
+def lift_rate_limit(workflow):
+    """Take Snakemake's default limit of 100 jobs a second from a run.
+
+    With a limit, the scheduler of Snakemake 9 wakes up once a second for every job that has ended so far: after 400 jobs
+    that costs half a core. A limit that the user has set stays.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
