@@ -22,6 +22,7 @@ from jepa.config import (
     split_settings,
 )
 from jepa.errors import JepaError
+from jepa.files import check_writable
 from jepa.forecast import forecast
 from jepa.provenance import code_hash as hash_of_script
 from jepa.reporting import contents
@@ -35,6 +36,7 @@ def refuse(error):
 
 try:
     CONFIG = resolve(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+    check_writable(f"results/{CONFIG['scale']}")
     for target in filter(lambda word: word.startswith("results/"), sys.argv):
         cells.check_target(target, CONFIG)
 except JepaError as error:

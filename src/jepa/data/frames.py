@@ -8,6 +8,8 @@ A window begins at a row that has a frame; with a stride that divides the frame-
 
 import hashlib
 import multiprocessing
+import os
+import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -98,7 +100,8 @@ def _rendered(jobs, workers):
         yield from map(_render, jobs)
         return
     # Started afresh: a GL context does not survive a fork.
-    with ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn")) as pool:
+    start = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), start, initializer=_end_with_parent) as pool:
         under_way = deque()
         for job in jobs:
             under_way.append(pool.submit(_render, job))
@@ -106,6 +109,16 @@ def _rendered(jobs, workers):
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+
+
+def _end_with_parent():
+    """Let this worker end when its parent is killed: the queue that it waits at would keep it for ever."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _digest(states):
