@@ -73,7 +73,7 @@ def test_the_frozen_net_depends_on_its_seed_alone_and_is_neither_trained_nor_sto
     net.eval()
     save_weights(net, tmp_path, "")
     other.eval()
-    load_weights(other, tmp_path)
+    load_weights(other, tmp_path, "")
     assert torch.equal(net.encode(frames()), other.encode(frames()))
 
 

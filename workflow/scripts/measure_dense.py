@@ -3,12 +3,10 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from jepa.data.episodes import Episodes
 from jepa.errors import run
 from jepa.evaluation import dense
-from jepa.files import write_json
+from jepa.files import read_csv, write_json
 from jepa.provenance import Record
 from jepa.training.qantara import load
 
@@ -28,8 +26,8 @@ def main():
     model, config = load(a.model.parent)
     split = config["settings"]["data"]
     _, held_out = episodes.split(split["holdout"], split["split_seed"], split.get("protocol", "repaired"))
-    last = pd.read_csv(a.history).iloc[-1]
-    final = {f"final_{name}_loss": float(last[name]) if name in last else None for name in ("bridge", "flow")}
+    last = read_csv(a.history)[-1]
+    final = {f"final_{name}_loss": float(last[name]) if last.get(name) else None for name in ("bridge", "flow")}
     name = {"recipe": a.recipe, "env": episodes.env, "seed": a.seed}
     write_json(a.out, name | dense.measure(model, episodes, held_out, seed=a.seed) | final)
     record.write(a.provenance, inputs=[a.model, a.history, a.episodes], seed=a.seed)

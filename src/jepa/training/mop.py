@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
-from jepa.files import atomic_path, file_hash, read_json, write_json
+from jepa.files import file_hash, read_json, write_csv, write_json
 from jepa.models.jepa import WorldModel
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import fit, participation_ratio
@@ -89,9 +88,8 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     effective = participation_ratio(model.embed(centres.to(device)))
     if effective < 1.2:
         print(f"warning: the latents of the {maze} cells span {effective:.2f} dimensions: the encoder collapsed.")
-    with atomic_path(out / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
-    write_json(out / "config.json", {"maze": maze, "seed": seed, "settings": settings})
+    write_csv(out / "history.csv", history)
+    write_json(out / "config.json", {"maze": maze, "seed": seed, "settings": settings, "fingerprint": fingerprint})
     save_weights(model, out, fingerprint)
     checkpoint.unlink(missing_ok=True)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -103,11 +101,14 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
 
 
 def load(folder):
-    """The trained WorldModel in `folder` and its config {maze, seed, settings}. Raises JepaError when damaged."""
+    """The trained WorldModel in `folder` and its config {maze, seed, settings, fingerprint}.
+
+    Raises JepaError when it is damaged.
+    """
     folder = Path(folder)
     config = read_json(folder / "config.json")
     model = build(config["settings"])
-    load_weights(model, folder)
+    load_weights(model, folder, config.get("fingerprint"))
     return model.eval(), config
 
 

@@ -4,13 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from jepa.data.episodes import Episodes, clip_split
 from jepa.envs.registry import use_quality
 from jepa.errors import JepaError
-from jepa.files import atomic_path, file_hash, read_json, write_json
+from jepa.files import file_hash, read_json, write_csv, write_json
 from jepa.models.dino_wm import DinoWM
 from jepa.models.gcbc import GCBC
 from jepa.models.lewm import LeWM
@@ -61,8 +60,8 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
     """Train the recipe `settings` and write model.safetensors, config.json, history.csv into `out`.
 
     frames: file of the episodes' frames, None where they are drawn on the fly.
-    history.csv has a row per 100 steps: step, lr, loss, bridge (Eq. 8), flow (Eq. 9), sigreg, participation_ratio,
-    steps_per_second. Seeds are paired: every recipe of a seed with the same T sees the same windows.
+    history.csv has a row per 100 steps: step, lr, loss, bridge (Eq. 8), flow (Eq. 9), sigreg, participation_ratio.
+    Seeds are paired: every recipe of a seed with the same T sees the same windows.
     Returns facts for the provenance (device, parameters, final).
     """
     out, training, data = Path(out), settings["training"], settings["data"]
@@ -91,16 +90,21 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
         clip=training["clip"],
         precision=training["precision"],
         watch=collapse_watch(*alarm) if alarm else None,
-        clock=True,
         checkpoint=checkpoint,
         fingerprint=fingerprint,
         progress=progress,
     )
-    with atomic_path(out / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_csv(out / "history.csv", history)
     write_json(
         out / "config.json",
-        {"env": env, "seed": seed, "settings": settings, "action_dim": model.action_dim, "parameters": parameters},
+        {
+            "env": env,
+            "seed": seed,
+            "settings": settings,
+            "action_dim": model.action_dim,
+            "parameters": parameters,
+            "fingerprint": fingerprint,
+        },
     )
     save_weights(model, out, fingerprint)
     checkpoint.unlink(missing_ok=True)
@@ -112,7 +116,7 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
 
 
 def load(folder):
-    """The trained model in `folder`, in eval mode, and its config {env, seed, settings, action_dim, parameters}.
+    """The trained model in `folder`, in eval mode, and its config as `train` wrote it.
 
     The model is on the GPU where there is one; frames are drawn from now on in the quality that it was trained on.
     Raises JepaError when it is damaged.
@@ -121,5 +125,5 @@ def load(folder):
     config = read_json(folder / "config.json")
     use_quality(config["env"], config["settings"]["data"].get("quality"))
     model = build(config["settings"], config["action_dim"])
-    load_weights(model, folder)
+    load_weights(model, folder, config.get("fingerprint"))
     return model.eval().to(best_device()), config

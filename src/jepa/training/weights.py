@@ -1,7 +1,7 @@
 """Trained weights as safetensors, complete or absent; nothing is unpickled."""
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from jepa.errors import JepaError
 from jepa.files import atomic_path
@@ -14,12 +14,23 @@ def save_weights(model, folder, fingerprint):
         save_file(tensors, temporary, metadata={"fingerprint": fingerprint})
 
 
-def load_weights(model, folder):
-    """Load folder/model.safetensors into `model`. Raises JepaError when the file is damaged or of another model."""
+def load_weights(model, folder, fingerprint):
+    """Load folder/model.safetensors into `model`.
+
+    fingerprint: that of the config.json beside it; recipes that differ in training alone have the same tensors. Raises
+    JepaError when the file is damaged, of another model, or not finite.
+    """
+    path = folder / "model.safetensors"
     try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        with safe_open(path, framework="pt") as file:
+            found = (file.metadata() or {}).get("fingerprint")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if found != fingerprint:
+            raise RuntimeError("it was trained with other settings, data or seed")
+        broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+        if broken:
+            raise RuntimeError(f"its tensor {broken[0]} is not finite")
+        model.load_state_dict(tensors)
     except (RuntimeError, SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise JepaError(
-            f"{folder}/model.safetensors does not fit its config.json ({reason}); train the cell again."
-        ) from None
+        raise JepaError(f"{path} does not fit its config.json ({reason}); train the cell again.") from None
