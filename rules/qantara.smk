@@ -40,6 +40,7 @@ rule evaluate_qantara:
         manifest=rules.freeze_manifest.output,
     output:
         result=f"{EVAL}/{{dispatch}}-k{{k}}.json",
+        timing=f"{EVAL}/{{dispatch}}-k{{k}}.timing.json",
         provenance=f"{EVAL}/{{dispatch}}-k{{k}}.provenance.json",
     log:
         f"{LOGS}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/{{dispatch}}-k{{k}}.log",
@@ -58,8 +59,8 @@ rule evaluate_qantara:
     shell:
         "python workflow/scripts/evaluate_qantara.py --model {input.model} --episodes {input.episodes} "
         "--manifest {input.manifest} --recipe {wildcards.recipe} --seed {wildcards.seed} --dispatch {wildcards.dispatch} "
-        "--k {wildcards.k} --settings {params.settings:q} --out {output.result} --provenance {output.provenance} "
-        "> {log} 2>&1"
+        "--k {wildcards.k} --settings {params.settings:q} --out {output.result} --timing {output.timing} "
+        "--provenance {output.provenance} > {log} 2>&1"
 
 
 rule measure_dense:

@@ -55,7 +55,8 @@ rule measurements:
     input:
         [f"{RESULTS}/measurements/{paper}/{table}.csv" for paper, table in REPORTED_TABLES],
     output:
-        f"{RESULTS}/measurements.csv",
+        measurements=f"{RESULTS}/measurements.csv",
+        timings=f"{RESULTS}/timings.csv",
     log:
         f"{LOGS}/measurements.log",
     conda:
@@ -65,7 +66,8 @@ rule measurements:
     params:
         code=code_hash("join_measurements"),
     shell:
-        "python workflow/scripts/join_measurements.py --out {output} {input} > {log} 2>&1"
+        "python workflow/scripts/join_measurements.py --out {output.measurements} --timings {output.timings} "
+        "{input} > {log} 2>&1"
 
 
 rule all_tables:
