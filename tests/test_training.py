@@ -137,7 +137,7 @@ def test_divergence_stops_with_the_step_and_the_part(crossings_path, tmp_path):
 
 def test_arms_of_one_seed_share_batches_and_encoder_and_avoid_held_out_edges(crossings_path):
     graph = maze_graph("medium-stitch")
-    crossings = crossing_data.load(crossings_path)
+    crossings = crossing_data.load(crossings_path, graph)
     heldout = crossing_data.holdout(graph, 0)
     draws = [batch_source(crossings, graph, seed, 64, 0)(3, 5) for seed in (0, 0, 1)]
     for first, second in zip(draws[0], draws[1], strict=True):

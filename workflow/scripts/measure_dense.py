@@ -6,11 +6,19 @@ from pathlib import Path
 import pandas as pd
 
 from jepa.data.episodes import Episodes
-from jepa.errors import run
+from jepa.errors import JepaError, run
 from jepa.evaluation import dense
 from jepa.files import write_json
 from jepa.provenance import Record
 from jepa.training.qantara import load
+
+
+def last_row(path):
+    """The last row of a history. Raises JepaError for a file without one."""
+    try:
+        return pd.read_csv(path).iloc[-1]
+    except (ValueError, IndexError) as error:
+        raise JepaError(f"{path} is no history of a training ({error}); train the cell again.") from None
 
 
 def main():
@@ -28,7 +36,7 @@ def main():
     model, config = load(a.model.parent)
     split = config["settings"]["data"]
     _, held_out = episodes.split(split["holdout"], split["split_seed"], split.get("protocol", "repaired"))
-    last = pd.read_csv(a.history).iloc[-1]
+    last = last_row(a.history)
     final = {f"final_{name}_loss": float(last[name]) if name in last else None for name in ("bridge", "flow")}
     name = {"recipe": a.recipe, "env": episodes.env, "seed": a.seed}
     write_json(a.out, name | dense.measure(model, episodes, held_out, seed=a.seed) | final)

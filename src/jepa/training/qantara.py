@@ -10,7 +10,7 @@ import torch
 from jepa.data.episodes import Episodes, clip_split
 from jepa.envs.registry import use_quality
 from jepa.errors import JepaError
-from jepa.files import atomic_path, file_hash, read_json, write_json
+from jepa.files import atomic_path, file_hash, write_json
 from jepa.models.dino_wm import DinoWM
 from jepa.models.gcbc import GCBC
 from jepa.models.lewm import LeWM
@@ -18,7 +18,7 @@ from jepa.models.pldm import PLDM
 from jepa.models.qantara import Qantara
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import collapse_watch, fit
-from jepa.training.weights import load_weights, save_weights
+from jepa.training.weights import load_weights, read_config, save_weights
 
 KINDS = {"qantara": Qantara, "lewm": LeWM, "pldm": PLDM, "gcbc": GCBC, "dino_wm": DinoWM}
 
@@ -118,7 +118,7 @@ def load(folder):
     Raises JepaError when it is damaged.
     """
     folder = Path(folder)
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     use_quality(config["env"], config["settings"]["data"].get("quality"))
     model = build(config["settings"], config["action_dim"])
     load_weights(model, folder)
