@@ -167,12 +167,17 @@ def _resume(path, fingerprint, model, optimizer):
     except Exception as error:
         print(f"{path} cannot be read ({error}); training starts from the beginning.")
         return 0, []
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    state = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    print(f"resumed from {path} at step {metadata['step']}")
-    return int(metadata["step"]), json.loads(metadata["history"])
+    try:
+        step, history = int(metadata["step"]), json.loads(metadata["history"])
+        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        state = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".", 2)
+                state.setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (RuntimeError, KeyError, ValueError) as error:  # the model may be half loaded: no way on from here
+        reason = " ".join(str(error).split())
+        raise JepaError(f"{path} does not fit the model ({reason[:300]}); delete it and train again.") from None
+    print(f"resumed from {path} at step {step}")
+    return step, history
