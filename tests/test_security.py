@@ -90,7 +90,8 @@ def test_the_one_loader_of_yaml_is_the_safe_one():
 
     from jepa.config_file import _Loader
 
-    assert issubclass(_Loader, yaml.SafeLoader)
+    assert issubclass(_Loader, yaml.constructor.SafeConstructor)
+    assert not issubclass(_Loader, yaml.constructor.FullConstructor)
 
 
 def test_the_one_unpickler_knows_no_name():
@@ -241,7 +242,7 @@ def test_the_workflow_runs_in_folders_with_any_name(tmp_path):
     """The repository, its virtual environment and its data: blanks, quotes and letters that a shell would read."""
     folder = tmp_path / "wörld models & co"
     folder.mkdir()
-    workflow = Workflow(folder)
+    Workflow(folder)  # copies it there
     venv.create(folder / ".venv", symlinks=True)
     site = next((folder / ".venv/lib").glob("python*/site-packages"))
     paths = [path for path in sys.path if path.endswith("site-packages")]

@@ -1,13 +1,11 @@
 """Read config.yaml: validate it, apply a scale, resolve what one cell depends on."""
 
 import copy
-from pathlib import Path
 
 import jsonschema
-import yaml
 
 from jepa.cells import CONTROLS, EXECUTOR_CONTROLS
-from jepa.config_file import check_values
+from jepa.config_file import check_values, read
 from jepa.errors import JepaError
 
 
@@ -28,7 +26,7 @@ def resolve(raw, schema_path):
     raw: dict of config.yaml, with `scale` naming a key of `scales`. Returns a dict without `scales` in which every
     size is that of the scale. Raises JepaError in one sentence that names the key, the value and what is allowed.
     """
-    schema = yaml.safe_load(Path(schema_path).read_text())
+    schema = read(schema_path)
     check_values(raw)
     _validate(raw, schema)
     scale = raw["scale"]

@@ -7,10 +7,11 @@ import yaml
 from jepa.errors import JepaError
 
 LARGEST = 1e15  # a number beyond is a slip of the pen, and no longer a whole one as a float
+MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 MOST = 100_000  # values of a configuration; aliases of aliases can write down more than a machine holds
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # the same in C, where it was built: ten times as fast
     """YAML's plain types. A key that stands twice would silently take back what was written first."""
 
     def construct_mapping(self, node, deep=False):
@@ -19,9 +20,6 @@ class _Loader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
-
-
-MERGE = "tag:yaml.org,2002:merge"
 
 
 def read(path):
