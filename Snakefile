@@ -14,6 +14,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+include: "rules/check.smk"
+
+
 configfile: "config.yaml"
 
 

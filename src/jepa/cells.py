@@ -95,6 +95,8 @@ def check_target(path, config):
     parts = path.split("/")
     if parts[0] != "results" or len(parts) < 2:
         return
+    if {"", ".", ".."} & set(parts):
+        raise JepaError(f"target {path!r} has an empty part, . or .. in it; write it as `jepa cells` does.")
     if parts[1] != config["scale"]:
         raise JepaError(
             f"target {path!r} is of scale {parts[1]!r}, but the scale of this run is {config['scale']!r}: "

@@ -117,10 +117,15 @@ def read_csv(path):
 
 
 def read_json(path):
-    """Read a JSON file. Raises JepaError when it is missing or damaged."""
+    """Read a JSON file. Raises JepaError when it is missing or damaged, and for NaN, as in `write_json`."""
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse_constant)
     except FileNotFoundError:
         raise JepaError(f"{path} does not exist; run the rule that writes it.") from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise JepaError(f"{path} is not valid JSON ({error}); delete it and run again.") from None
+
+
+def refuse_constant(name):
+    """Of a JSON parser: Python would read NaN and Infinity, which are not JSON."""
+    raise ValueError(f"{name} is no JSON number")

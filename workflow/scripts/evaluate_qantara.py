@@ -1,7 +1,6 @@
 """Evaluate one dispatch of one checkpoint on the frozen pairs. What the clock says is kept apart: it differs by run."""
 
 import argparse
-import json
 from pathlib import Path
 
 from jepa.data import manifest
@@ -10,6 +9,7 @@ from jepa.errors import run
 from jepa.evaluation.rollouts import TIMED, evaluate
 from jepa.files import write_json
 from jepa.provenance import Record
+from jepa.settings import from_json
 from jepa.training.qantara import load
 
 
@@ -22,7 +22,7 @@ def main():
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--dispatch", required=True)
     parser.add_argument("--k", required=True, type=int, help="denoising steps")
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: eval_seeds and the planner's sizes")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: eval_seeds and the planner's sizes")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--timing", required=True, type=Path, help="JSON for the latencies")
     parser.add_argument("--provenance", required=True, type=Path)

@@ -7,8 +7,6 @@ the same to the last bit.
 import torch
 from torch.optim.adamw import adamw
 
-from jepa.errors import JepaError
-
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # torch's defaults
 
 
@@ -55,9 +53,9 @@ class AdamW:
         return {f"{i}.{name}": tensor for i, state in enumerate(self.states) for name, tensor in state.items()}
 
     def load(self, tensors):
-        """Take over what `tensors` gave. Raises JepaError when it is of another model."""
+        """Take over what `tensors` gave. Raises ValueError when it is of another model."""
         ours = self.tensors()
         if {name: t.shape for name, t in ours.items()} != {name: t.shape for name, t in tensors.items()}:
-            raise JepaError("The state of the optimiser is of another model; delete the checkpoint and train again.")
+            raise ValueError("the state of its optimiser is of another model")
         for name, tensor in tensors.items():
             ours[name].copy_(tensor)

@@ -162,11 +162,16 @@ def _resume(path, fingerprint, model, optimizer):
     except Exception as error:
         print(f"{path} cannot be read ({error}); training starts from the beginning.")
         return 0, []
-    parts = {"model": {}, "optimizer": {}}
-    for name, tensor in tensors.items():
-        part, _, key = name.partition(".")
-        parts[part][key] = tensor
-    model.load_state_dict(parts["model"])
-    optimizer.load(parts["optimizer"])
-    print(f"resumed from {path} at step {metadata['step']}")
-    return int(metadata["step"]), json.loads(metadata["history"])
+    try:
+        step, history = int(metadata["step"]), json.loads(metadata["history"])
+        parts = {"model": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            part, _, key = name.partition(".")
+            parts[part][key] = tensor
+        model.load_state_dict(parts["model"])
+        optimizer.load(parts["optimizer"])
+    except (RuntimeError, KeyError, ValueError) as error:  # the model may be half loaded: no way on from here
+        reason = " ".join(str(error).split())
+        raise JepaError(f"{path} does not fit the model ({reason[:300]}); delete it and train again.") from None
+    print(f"resumed from {path} at step {step}")
+    return step, history

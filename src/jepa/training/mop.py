@@ -9,11 +9,11 @@ import torch
 
 from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
-from jepa.files import file_hash, read_json, write_csv, write_json
+from jepa.files import file_hash, write_csv, write_json
 from jepa.models.jepa import WorldModel
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import fit, participation_ratio
-from jepa.training.weights import load_weights, save_weights
+from jepa.training.weights import load_weights, read_config, save_weights
 
 
 def build(settings):
@@ -64,7 +64,7 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     out = Path(out)
     training = settings["training"]
     graph = maze_graph(maze)
-    crossings = crossing_data.load(crossings_path)
+    crossings = crossing_data.load(crossings_path, graph)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(seed_of("mop", maze, seed, "init"))
     model = build(settings).to(device)
@@ -89,7 +89,7 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     if effective < 1.2:
         print(f"warning: the latents of the {maze} cells span {effective:.2f} dimensions: the encoder collapsed.")
     write_csv(out / "history.csv", history)
-    write_json(out / "config.json", {"maze": maze, "seed": seed, "settings": settings, "fingerprint": fingerprint})
+    write_json(out / "config.json", {"maze": maze, "seed": seed, "settings": settings})
     save_weights(model, out, fingerprint)
     checkpoint.unlink(missing_ok=True)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -101,14 +101,11 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
 
 
 def load(folder):
-    """The trained WorldModel in `folder` and its config {maze, seed, settings, fingerprint}.
-
-    Raises JepaError when it is damaged.
-    """
+    """The trained WorldModel in `folder` and its config {maze, seed, settings}. Raises JepaError when damaged."""
     folder = Path(folder)
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     model = build(config["settings"])
-    load_weights(model, folder, config.get("fingerprint"))
+    load_weights(model, folder)
     return model.eval(), config
 
 

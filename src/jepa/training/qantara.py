@@ -9,7 +9,7 @@ import torch
 from jepa.data.episodes import Episodes, clip_split
 from jepa.envs.registry import use_quality
 from jepa.errors import JepaError
-from jepa.files import file_hash, read_json, write_csv, write_json
+from jepa.files import file_hash, write_csv, write_json
 from jepa.models.dino_wm import DinoWM
 from jepa.models.gcbc import GCBC
 from jepa.models.lewm import LeWM
@@ -17,7 +17,7 @@ from jepa.models.pldm import PLDM
 from jepa.models.qantara import Qantara
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import collapse_watch, fit
-from jepa.training.weights import load_weights, save_weights
+from jepa.training.weights import load_weights, read_config, save_weights
 
 KINDS = {"qantara": Qantara, "lewm": LeWM, "pldm": PLDM, "gcbc": GCBC, "dino_wm": DinoWM}
 
@@ -97,14 +97,7 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
     write_csv(out / "history.csv", history)
     write_json(
         out / "config.json",
-        {
-            "env": env,
-            "seed": seed,
-            "settings": settings,
-            "action_dim": model.action_dim,
-            "parameters": parameters,
-            "fingerprint": fingerprint,
-        },
+        {"env": env, "seed": seed, "settings": settings, "action_dim": model.action_dim, "parameters": parameters},
     )
     save_weights(model, out, fingerprint)
     checkpoint.unlink(missing_ok=True)
@@ -116,14 +109,14 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
 
 
 def load(folder):
-    """The trained model in `folder`, in eval mode, and its config as `train` wrote it.
+    """The trained model in `folder`, in eval mode, and its config {env, seed, settings, action_dim, parameters}.
 
     The model is on the GPU where there is one; frames are drawn from now on in the quality that it was trained on.
     Raises JepaError when it is damaged.
     """
     folder = Path(folder)
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     use_quality(config["env"], config["settings"]["data"].get("quality"))
     model = build(config["settings"], config["action_dim"])
-    load_weights(model, folder, config.get("fingerprint"))
+    load_weights(model, folder)
     return model.eval().to(best_device()), config

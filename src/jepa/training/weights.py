@@ -1,36 +1,48 @@
 """Trained weights as safetensors, complete or absent; nothing is unpickled."""
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from jepa.errors import JepaError
-from jepa.files import atomic_path
+from jepa.files import atomic_path, file_hash, read_json
 
 
 def save_weights(model, folder, fingerprint):
-    """Write folder/model.safetensors. fingerprint: text that names what was trained, kept in the header."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"fingerprint": fingerprint})
+    """Write folder/model.safetensors, with the hash of folder/config.json, which is there already, in its header.
 
-
-def load_weights(model, folder, fingerprint):
-    """Load folder/model.safetensors into `model`.
-
-    fingerprint: that of the config.json beside it; recipes that differ in training alone have the same tensors. Raises
-    JepaError when the file is damaged, of another model, or not finite.
+    fingerprint: text that names what was trained, kept in the header.
     """
-    path = folder / "model.safetensors"
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {"fingerprint": fingerprint, "config": file_hash(folder / "config.json")}
+    with atomic_path(folder / "model.safetensors") as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def read_config(folder):
+    """folder/config.json. Raises JepaError when it is damaged, or not the one that the weights were written with.
+
+    Two recipes may have tensors of the same shapes, so fitting shapes would not tell one's weights from the other's.
+    """
+    config, path = read_json(folder / "config.json"), folder / "model.safetensors"
     try:
         with safe_open(path, framework="pt") as file:
-            found = (file.metadata() or {}).get("fingerprint")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if found != fingerprint:
-            raise RuntimeError("it was trained with other settings, data or seed")
-        broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-        if broken:
-            raise RuntimeError(f"its tensor {broken[0]} is not finite")
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise JepaError(f"{path} cannot be read ({error}); train the cell again.") from None
+    if metadata.get("config") != file_hash(folder / "config.json"):
+        raise JepaError(f"{path} does not fit its config.json, which is of another training; train the cell again.")
+    return config
+
+
+def load_weights(model, folder):
+    """Load folder/model.safetensors into `model`. Raises JepaError when the file is damaged or of another model."""
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_file(path)
         model.load_state_dict(tensors)
     except (RuntimeError, SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise JepaError(f"{path} does not fit its config.json ({reason}); train the cell again.") from None
+        reason = " ".join(str(error).split())
+        raise JepaError(f"{path} does not fit its config.json ({reason[:300]}); train the cell again.") from None
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise JepaError(f"{path}: the tensor {name} holds values that are not finite; train the cell again.")
