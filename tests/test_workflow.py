@@ -21,6 +21,7 @@ FIGURES = [(paper, figure) for paper in PAPERS for figure in figures(paper)]
 
 SMOKE = ("--config", "scale=smoke", "--")
 CELL = "results/smoke/audits/mop/mdn/teleport/seed1.json"
+CONTROL = "results/smoke/evals/mop/truth/teleport/seed{}/execution.json"
 MEASUREMENTS = "results/smoke/measurements.csv"
 
 
@@ -114,6 +115,13 @@ def test_a_failing_job_shows_the_end_of_its_log_and_leaves_nothing(workflow):
     assert "JEPA_DATA_MIRROR" in " ".join(done.stdout.split()), done.stdout[-2000:]
     assert not (workflow.folder / CELL).exists()
     assert not list((workflow.folder / "data").rglob("*.npz"))
+
+
+def test_the_scheduler_sleeps_while_jobs_run(workflow):
+    """Snakemake's limit of jobs a second would wake it once a second for every job that has ended."""
+    done = workflow.run("--verbose", *SMOKE, *(CONTROL.format(seed) for seed in range(6)))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert done.stdout.count("Ready jobs") <= 10  # a look when a job ends, and one when all wait
 
 
 def test_it_says_what_it_will_do_and_how_long_it_may_take(finished):
