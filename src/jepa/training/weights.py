@@ -1,5 +1,7 @@
 """Trained weights as safetensors, complete or absent; nothing is unpickled."""
 
+import json
+
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
@@ -13,9 +15,10 @@ def save_weights(model, folder, fingerprint):
     fingerprint: text that names what was trained, kept in the header.
     """
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"fingerprint": fingerprint, "config": file_hash(folder / "config.json")}
+    trained = {"fingerprint": fingerprint, "config": file_hash(folder / "config.json")}
     with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        # Under one key: safetensors writes several in an order of chance, and files would differ.
+        save_file(tensors, temporary, metadata={"trained": json.dumps(trained)})
 
 
 def read_config(folder):
@@ -26,10 +29,10 @@ def read_config(folder):
     config, path = read_json(folder / "config.json"), folder / "model.safetensors"
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+            trained = json.loads((file.metadata() or {}).get("trained", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
         raise JepaError(f"{path} cannot be read ({error}); train the cell again.") from None
-    if metadata.get("config") != file_hash(folder / "config.json"):
+    if not isinstance(trained, dict) or trained.get("config") != file_hash(folder / "config.json"):
         raise JepaError(f"{path} does not fit its config.json, which is of another training; train the cell again.")
     return config
 
