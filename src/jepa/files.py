@@ -89,9 +89,8 @@ def check_room(path, size):
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise JepaError(
-            f"{path} would take {size / 2**30:.2f} GiB, of which {free / 2**30:.2f} GiB are free; make room and run again."
-        )
+        gib, left = size / 2**30, free / 2**30
+        raise JepaError(f"{path} would take {gib:.2f} GiB, of which {left:.2f} GiB are free; make room and run again.")
 
 
 def file_hash(path):
