@@ -17,7 +17,7 @@ rule train_qantara:
     benchmark:
         f"{BENCH}/models/qantara/{{recipe}}/{{env}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("train_qantara"),
         runtime=minutes("train_qantara"),
@@ -46,7 +46,7 @@ rule evaluate_qantara:
     benchmark:
         f"{BENCH}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/{{dispatch}}-k{{k}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=lambda wildcards: seconds(f"evaluate_{wildcards.dispatch}"),
         runtime=minutes("evaluate_cem"),
@@ -76,7 +76,7 @@ rule measure_dense:
     benchmark:
         f"{BENCH}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/dense.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_dense"),
         runtime=minutes("measure_dense"),
@@ -103,7 +103,7 @@ rule measure_floors:
     benchmark:
         f"{BENCH}/evals/qantara/floors/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_floors"),
         runtime=minutes("measure_floors"),
@@ -124,7 +124,7 @@ rule draw_noise_square:
     log:
         f"{LOGS}/evals/qantara/draws.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         mem_mb=memory(1000),
     params:
@@ -147,7 +147,7 @@ rule decode_rollouts:
     benchmark:
         f"{BENCH}/evals/qantara/default/{{env}}/seed0/rollouts.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("decode_rollouts"),
         runtime=minutes("decode_rollouts"),
@@ -176,7 +176,7 @@ rule shuffle_goals:
     benchmark:
         f"{BENCH}/evals/qantara/default/{{env}}/seed0/goal-shuffle.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("shuffle_goals"),
         runtime=minutes("shuffle_goals"),
