@@ -44,11 +44,12 @@ def package(channel, name, version, files, links=None, depends=()):
 
 
 def pip_archive():
-    """The pip that runs here, as one zip file: Python imports it from there."""
+    """The pip that runs here, compiled, as one zip file: Python imports it from there."""
     folder, file = Path(pip.__file__).parent, io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.PyZipFile(file, "w") as archive:
+        archive.writepy(folder)
         for path in folder.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and path.suffix not in (".py", ".pyc", ".exe"):
                 archive.write(path, path.relative_to(folder.parent))
     return file.getvalue()
 

@@ -8,6 +8,7 @@ there by the new environment's pip. Solver, activation scripts and configuration
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,5 @@ def main(folder, arguments):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2:])
+    sys.stdout.flush()
+    os._exit(0)  # py-rattler's threads can crash an interpreter that ends

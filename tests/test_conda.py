@@ -123,7 +123,6 @@ def test_a_changed_lock_makes_a_new_environment(ran):
     before = ran.environments()
     ran.lock("1.1")
     try:
-        assert "will be created" in ran.run("-n", "--forceall", *CONDA, "probe.json").stdout
         done = ran.run("--forceall", *CONDA, "probe.json")
         assert done.returncode == 0, done.stdout[-3000:]
         assert len(ran.environments() - before) == 1

@@ -4,6 +4,8 @@ Solved with py-rattler, so that no conda is needed, but the channel is: where it
 """
 
 import asyncio
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import yaml
 
@@ -15,18 +17,27 @@ PLATFORM = "linux-64"
 
 
 def solve(channels, specs):
-    """Explicit list, as text, of conda's packages for `specs` from `channels`, in the order of installation."""
+    """Explicit list, as text, of conda's packages for `specs` from `channels`, in the order of installation.
+
+    In a process of its own, which ends without ceremony: py-rattler's threads can crash an interpreter that ends while
+    a request is under way.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        return pool.submit(_solve, channels, specs).result()
+
+
+def _solve(channels, specs):
     import rattler
     from rattler.exceptions import DetectVirtualPackageError, FetchRepoDataError, GatewayError, SolverError
 
     async def records():
-        # strict priority: the one that Snakemake asks conda for
+        # strict priority, py-rattler's default: what Snakemake wants of conda
         return await rattler.solve(
             channels, specs, platforms=[PLATFORM, "noarch"], virtual_packages=rattler.VirtualPackage.detect()
         )
 
     try:
-        found = rattler.RepoDataRecord.sort_topologically(asyncio.run(records()))
+        found = {record.name.normalized: record for record in asyncio.run(records())}
     except (GatewayError, FetchRepoDataError) as error:
         reason = str(error).splitlines()[0]
         raise JepaError(
@@ -36,7 +47,8 @@ def solve(channels, specs):
     except (SolverError, DetectVirtualPackageError) as error:
         reason = " ".join(str(error).split())
         raise JepaError(f"no pins were written, because {', '.join(specs)} cannot be solved: {reason}") from None
-    return "".join(f"{line}\n" for line in ["@EXPLICIT", *(f"{record.url}#{record.md5.hex()}" for record in found)])
+    ordered = [found[record.name.normalized] for record in rattler.PackageRecord.sort_topologically([*found.values()])]
+    return "".join(f"{line}\n" for line in ["@EXPLICIT", *(f"{record.url}#{record.md5.hex()}" for record in ordered)])
 
 
 def write_pins(out):
