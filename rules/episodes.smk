@@ -11,7 +11,7 @@ rule train_expert:
     benchmark:
         f"{BENCH}/data/experts/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("train_expert"),
         runtime=minutes("train_expert"),
@@ -33,7 +33,7 @@ rule fetch_weights:
     log:
         f"{LOGS}/data/dinov2_vits14.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("fetch_weights"),
         runtime=minutes("fetch_weights"),
@@ -57,7 +57,7 @@ rule generate_episodes:
     benchmark:
         f"{BENCH}/data/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("generate_episodes"),
         runtime=minutes("generate_episodes"),
@@ -82,7 +82,7 @@ rule render_frames:
     benchmark:
         f"{BENCH}/data/frames/{{env}}-{{size}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     threads: 16
     resources:
         expected_s=seconds("render_frames"),
@@ -106,7 +106,7 @@ rule freeze_manifest:
     log:
         f"{LOGS}/data/manifests/{{env}}.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         mem_mb=memory(1000),
     params:

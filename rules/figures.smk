@@ -18,7 +18,7 @@ rule draw_figure:
     log:
         f"{LOGS}/figures/{{paper}}/{{figure}}.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         mem_mb=memory(700),
     params:

@@ -17,7 +17,7 @@ rule train_qantara:
     benchmark:
         f"{BENCH}/models/qantara/{{recipe}}/{{env}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("train_qantara"),
         runtime=minutes("train_qantara"),
@@ -48,7 +48,7 @@ rule evaluate_qantara:
     benchmark:
         f"{BENCH}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/{{dispatch}}-k{{k}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=lambda wildcards: seconds(f"evaluate_{wildcards.dispatch}"),
         runtime=minutes("evaluate_cem"),
@@ -78,7 +78,7 @@ rule measure_dense:
     benchmark:
         f"{BENCH}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/dense.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_dense"),
         runtime=minutes("measure_dense"),
@@ -105,7 +105,7 @@ rule measure_floors:
     benchmark:
         f"{BENCH}/evals/qantara/floors/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_floors"),
         runtime=minutes("measure_floors"),
@@ -126,7 +126,7 @@ rule draw_noise_square:
     log:
         f"{LOGS}/evals/qantara/draws.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         mem_mb=memory(1000),
     params:
@@ -149,7 +149,7 @@ rule decode_rollouts:
     benchmark:
         f"{BENCH}/evals/qantara/default/{{env}}/seed0/rollouts.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("decode_rollouts"),
         runtime=minutes("decode_rollouts"),
@@ -179,7 +179,7 @@ rule shuffle_goals:
     benchmark:
         f"{BENCH}/evals/qantara/default/{{env}}/seed0/goal-shuffle.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("shuffle_goals"),
         runtime=minutes("shuffle_goals"),

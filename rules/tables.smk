@@ -11,7 +11,7 @@ rule measure_table:
     log:
         f"{LOGS}/measurements/{{paper}}/{{table}}.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         mem_mb=memory(500),
     params:
@@ -40,7 +40,7 @@ rule print_table:
     log:
         f"{LOGS}/tables/{{paper}}/{{table}}.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         mem_mb=memory(500),
     params:
@@ -60,7 +60,7 @@ rule measurements:
     log:
         f"{LOGS}/measurements.log",
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         mem_mb=memory(500),
     params:

@@ -14,7 +14,7 @@ rule train_mop:
     benchmark:
         f"{BENCH}/models/mop/{{arm}}/{{maze}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=lambda wildcards: training_seconds(wildcards.arm),
         runtime=lambda wildcards, attempt: max(10, 4 * training_seconds(wildcards.arm) // 60) * attempt,
