@@ -8,23 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, safe_open, save_file
 
-from bad_input import MAZE, MOP, QANTARA, good_fixture, options, outputs, refused
+from bad_input import Trap, options, outputs, refused
+from good_files import MAZE, MOP, QANTARA, good_fixture
 from jepa.errors import JepaError
 from jepa.files import file_hash, read_json, write_json
 from jepa.models import dinov2
 from jepa.training import loop, mop
 
 __all__ = ["good_fixture"]
-
-
-class Trap:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
 
 
 def weights_of(folder):

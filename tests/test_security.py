@@ -15,8 +15,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from bad_input import files_of, walk
+from bad_input import files_of
 from conftest import ROOT, Workflow
+from good_files import walk
 from jepa.data import cabs, push_t_files, registry, transfer
 from jepa.errors import JepaError
 from jepa.reporting.measurements import COLUMNS
