@@ -15,8 +15,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from bad_input import files_of, walk
+from bad_input import files_of
 from conftest import ROOT, Workflow
+from good_files import walk
 from jepa.data import cabs, push_t_files, registry, transfer
 from jepa.errors import JepaError
 from jepa.reporting.measurements import COLUMNS
@@ -60,7 +61,8 @@ def dangers(tree):
             found.append((call.lineno, name))
         if name == "yaml.load" and not (len(call.args) == 2 and dotted(call.args[1]) == "_Loader"):
             found.append((call.lineno, "yaml.load"))
-        if last in ("extract", "extractall", "unpack_archive") and name != "crossings.extract":
+        # As a method, but for the one function of ours that is called so.
+        if "." in name and last in ("extract", "extractall", "unpack_archive") and name != "crossings.extract":
             found.append((call.lineno, f"{name}, which writes what an archive names"))
         if given(call, "shell") is True:
             found.append((call.lineno, f"{name} with shell=True"))
