@@ -6,6 +6,7 @@ each of its keys, all of which must hold ("on all mazes"). `claims`: a list, eac
 differs from the defaults, `scales` and `tags`. `expressions` has the language of `expression`, `verdicts` the rule.
 """
 
+import functools
 import itertools
 import re
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from jepa.reporting.verdicts import SEEDS, conclude, judge, kind_of
 NEEDED = ("id", "paper", "where", "statement", "published", "expression")
 OPTIONAL = ("scales", "tags")
 SCALES = ("smoke", "laptop", "paper")
-MOST_PARTS = 64  # of one claim
+MOST_PARTS = 64  # of one claim, for each comparison in its expression
 WORD = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2,}(?![0-9A-Za-z])")  # the name of a set inside an identifier
 
 
@@ -65,6 +66,7 @@ def read_claims(path):
     return claims
 
 
+@functools.cache
 def names_of(paper):
     """What an expression of this paper may name: {table: {row: {column: (row key, column key, kind)}}}.
 
@@ -147,6 +149,8 @@ def _parts(texts, sets, refuse):
     words = list(dict.fromkeys(WORD.findall(expression)))
     used = [word for word in words if word in sets]
     combinations = list(itertools.islice(itertools.product(*(sets[word] for word in used)), MOST_PARTS + 1))
+    if len(combinations) > MOST_PARTS:
+        refuse(f"it has more than {MOST_PARTS} parts; use smaller sets")
     parts = []
     for keys in combinations:
         chosen = dict(zip(used, keys, strict=True))
@@ -157,6 +161,4 @@ def _parts(texts, sets, refuse):
                 refuse(f"`{cell.table}.{cell.row}.{cell.column}.sd` is no deviation over seeds; use the cell itself")
         label = ", ".join(keys)
         parts += [(label, comparison) for comparison in compared]
-    if len(parts) > MOST_PARTS:
-        refuse(f"it has more than {MOST_PARTS} parts; use smaller sets")
     return tuple(parts)
