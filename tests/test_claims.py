@@ -242,7 +242,7 @@ def test_a_set_makes_one_part_for_each_of_its_keys(tmp_path):
     content = one(expression="table5.ARM.cov_r > 0.5 and table5.ARM.cov_p > 0.5")
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(content))
     (claim,) = read_claims(tmp_path / "claims.yaml")
-    assert [label for label, _ in claim.parts] == ["mop", "mop", "mdn", "mdn"]
+    assert [label for label, _ in claim.parts] == ["mop, 1", "mop, 2", "mdn, 1", "mdn, 2"]
 
 
 def test_the_script_ends_with_one_sentence(tmp_path, measured):

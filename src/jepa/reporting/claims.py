@@ -32,7 +32,10 @@ WORD = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2,}(?![0-9A-Za-z])")  # the name of a 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim. parts: ((label, Comparison), ...); the label says which keys of the sets a part is about."""
+    """One claim. parts: ((label, Comparison), ...).
+
+    The label says which keys of the sets a part is about, and which comparison it is where there are several.
+    """
 
     id: str
     paper: str
@@ -159,6 +162,6 @@ def _parts(texts, sets, refuse):
         for cell in (cell for comparison in compared for cell in cells_of(comparison)):
             if cell.sd and known[cell.table][cell.row][cell.column][-1] != SEEDS:
                 refuse(f"`{cell.table}.{cell.row}.{cell.column}.sd` is no deviation over seeds; use the cell itself")
-        label = ", ".join(keys)
-        parts += [(label, comparison) for comparison in compared]
+        numbers = [(str(number),) for number in range(1, len(compared) + 1)] if len(compared) > 1 else [()]
+        parts += [(", ".join(keys + number), part) for number, part in zip(numbers, compared, strict=True)]
     return tuple(parts)

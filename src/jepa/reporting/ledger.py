@@ -48,8 +48,8 @@ RULE = (
 READING = (
     "test: what must hold, over the cells `table.row.column` of that paper; a word in capitals stands for each key of "
     "a set. ours, paper: the value of its left side (what stands in `abs`), or left minus right where both are "
-    "measured; one line a part, at most {most} of them, those that decided first. n: fewest seeds (execution, floors: "
-    "episodes)."
+    "measured; one line a part (with the number of its comparison where the test has several), at most {most} of them, "
+    "those that decided first. n: fewest seeds (execution, floors: episodes)."
 )
 HEAD = ("claim", "verdict", "paper", "ours [95 %]", "n, data", "test")
 MOST_LINES = 6

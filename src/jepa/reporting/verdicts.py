@@ -161,16 +161,17 @@ def decide(symbol, threshold, lo, hi):
 
 def conclude(parts):
     """The verdict on a claim from those on its parts: (verdict, reason, the Part that decided)."""
-    of = f" ({{}} of {len(parts)} parts)" if len(parts) > 1 else ""
+    several = f" of {len(parts)} parts"
     for verdict in (CONTRADICTED, INCONCLUSIVE):
         found = [part for part in parts if part.verdict == verdict]
         if found:
-            return verdict, (found[0].reason + of.format(len(found))).strip(), found[0]
+            counted = f" ({len(found)}{several})" if len(parts) > 1 else ""
+            return verdict, (found[0].reason + counted).strip(), found[0]
     missing = [part for part in parts if part.verdict == NOT_TESTABLE]
     if len(missing) == len(parts):
         return NOT_TESTABLE, missing[0].reason, missing[0]
     if missing:
-        return INCONCLUSIVE, missing[0].reason + of.format(f"{len(missing)} not testable"), missing[0]
+        return INCONCLUSIVE, f"{len(missing)}{several} not testable: {missing[0].reason}", missing[0]
     return REPRODUCED, "", min(parts, key=_margin)
 
 
