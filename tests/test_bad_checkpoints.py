@@ -119,7 +119,7 @@ def test_a_checkpoint_of_qantara(good, tmp_path, damage, words):
     damage(tmp_path / "qantara")
     given = options(model=tmp_path / "qantara/model.safetensors", episodes=good / "two_room.h5", k=2, seed=0)
     given += options(manifest=good / "manifest.json", recipe="default", dispatch="bc", settings='{"eval_seeds": 1}')
-    refused("evaluate_qantara", given + outputs(tmp_path, "out", "provenance"), words, tmp_path)
+    refused("evaluate_qantara", given + outputs(tmp_path, "out", "timing", "provenance"), words, tmp_path)
     assert not (tmp_path / "qantara/pwned").exists()
 
 

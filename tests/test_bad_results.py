@@ -173,7 +173,7 @@ def test_measurements(tmp_path, case):
 
 def test_measurements_that_cannot_be_joined(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n")
-    given = options(out=tmp_path / "out/all.csv")
+    given = options(out=tmp_path / "out/all.csv", timings=tmp_path / "out/timings.csv")
     refused("join_measurements", [*given, tmp_path / "t.csv"], ["t.csv must have the columns"], tmp_path)
     refused("join_measurements", [*given, tmp_path / "none.csv"], ["none.csv cannot be read"], tmp_path)
 
