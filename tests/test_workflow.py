@@ -23,11 +23,11 @@ CELL = "results/smoke/audits/mop/mdn/teleport/seed1.json"
 
 
 def quickly(workflow, *arguments):
-    """A run that takes less than 3 seconds of a core; wall time would measure what else the machine does."""
+    """A run that takes less than 5 seconds of a core; wall time would measure what else the machine does."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = workflow.run(*arguments)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
     return done
 
 

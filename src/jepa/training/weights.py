@@ -8,12 +8,11 @@ from jepa.files import atomic_path, file_hash, read_json
 
 
 def save_weights(model, folder, fingerprint):
-    """Write folder/model.safetensors, with the hash of folder/config.json, which is there already, in its header.
-
-    fingerprint: text that names what was trained, kept in the header.
+    """Write folder/model.safetensors. Its header holds one text: `fingerprint`, which names what was trained, and the
+    hash of folder/config.json, which is there already. (Two texts would be written in a random order.)
     """
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"fingerprint": fingerprint, "config": file_hash(folder / "config.json")}
+    metadata = {"fingerprint": f"{fingerprint} {file_hash(folder / 'config.json')}"}
     with atomic_path(folder / "model.safetensors") as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
@@ -29,7 +28,7 @@ def read_config(folder):
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise JepaError(f"{path} cannot be read ({error}); train the cell again.") from None
-    if metadata.get("config") != file_hash(folder / "config.json"):
+    if metadata.get("fingerprint", "").rpartition(" ")[2] != file_hash(folder / "config.json"):
         raise JepaError(f"{path} does not fit its config.json, which is of another training; train the cell again.")
     return config
 
