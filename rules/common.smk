@@ -205,6 +205,7 @@ def print_forecast(dag):
     """Say what will run, how long it may take and how much disk it needs, before it starts."""
     needed = filter(dag.needrun, dag.jobs)
     jobs = [(job.rule.name, job.resources.get("expected_s", 1), job.resources.get("gpu", 0)) for job in needed]
-    cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+    # On a cluster `cores` is the width of a group, and `jobs` says how many jobs run at once.
+    cores = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
     disk_gb = sum(CONFIG["expected_mb"].get(rule, 0) for rule, *_ in jobs) / 1000
     print(forecast(jobs, cores, SCALE, disk_gb), file=sys.stderr, flush=True)

@@ -81,7 +81,7 @@ rule measure_dense:
         expected_s=seconds("measure_dense"),
         runtime=minutes("measure_dense"),
         mem_mb=memory("measure_dense"),
-        gpu=gpus("evaluate_qantara"),
+        gpu=gpus("measure_dense"),
     params:
         frames=frames_option,
         code=code_hash("measure_dense"),
@@ -156,7 +156,7 @@ rule decode_rollouts:
         expected_s=seconds("decode_rollouts"),
         runtime=minutes("decode_rollouts"),
         mem_mb=memory("decode_rollouts"),
-        gpu=gpus("evaluate_qantara"),
+        gpu=gpus("decode_rollouts"),
     params:
         settings=as_json({"steps": QANTARA["decoder_steps"]}),
         frames=frames_option,
@@ -185,7 +185,7 @@ rule shuffle_goals:
         expected_s=seconds("shuffle_goals"),
         runtime=minutes("shuffle_goals"),
         mem_mb=memory("shuffle_goals"),
-        gpu=gpus("evaluate_qantara"),
+        gpu=gpus("shuffle_goals"),
     params:
         settings=lambda wildcards: as_json(evaluation_settings(CONFIG, "cem", wildcards.env)),
         code=code_hash("shuffle_goals"),

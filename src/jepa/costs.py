@@ -77,17 +77,13 @@ def measured(config):
             if "rule_name" not in record:  # written by a Snakemake that was run without our profile
                 continue
             found += 1
-            rule, wildcards = _unpacked(record["rule_name"]), record["wildcards"]
+            rule, wildcards = record["rule_name"], record["wildcards"]
             share = _share(config, rule, wildcards)
             peaks = [record["max_rss"], *_own_peak(config, path.relative_to(root).with_suffix(""))]
             sampled = [peak for peak in peaks if isinstance(peak, int | float)]
             yield Measured(_key(rule, wildcards), record["s"] / share, max(sampled, default=None))
     if not found:
         raise JepaError(f"{root} holds no benchmark record that names its rule; run the workflow at this scale first.")
-
-
-def _unpacked(name):
-    return name[0] if isinstance(name, list) else name
 
 
 def _own_peak(config, cell):
@@ -144,9 +140,9 @@ def report(config, out):
         cells = [f"{row[name]:.0f}" if isinstance(row[name], float) else str(row[name]) for name in columns]
         lines.append([*cells, f"<- more {' and '.join(row['low'])} than expected" if row["low"] else ""])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print(line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:-1], widths[1:-1], strict=True)),
-              line[-1], sep="  ", file=out)  # fmt: skip
+    for name, *numbers, mark in lines:
+        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:-1], strict=True)]
+        print(name.ljust(widths[0]), *aligned, mark, sep="  ", file=out)
 
 
 def as_yaml(config):

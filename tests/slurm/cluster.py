@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -37,11 +38,12 @@ SlurmctldLogFile={run}/slurmctld.log
 SlurmdLogFile={run}/slurmd.log
 StateSaveLocation={run}/state
 SlurmdSpoolDir={run}/spool
+SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
-MinJobAge={min_job_age}
+MinJobAge=3600
 KillWait=10
 AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} Gres=gpu:fake:2 State=UNKNOWN
@@ -51,10 +53,13 @@ PartitionName=accelerated Nodes={host} Default=NO MaxTime=60 State=UP
 
 
 class ThrowAwaySlurm:
-    """The cluster in `folder`: `start`, `stop`; `sacct` is not set up, `squeue` knows every job of the last hour."""
+    """`start` and `stop`. There is no accounting, and squeue knows every job of the last hour.
 
-    def __init__(self, folder, cores=2, min_job_age=3600):
-        self.folder, self.cores, self.min_job_age = Path(folder), cores, min_job_age
+    cores: how many the node says it has, which may be more than there are.
+    """
+
+    def __init__(self, cores=4):
+        self.folder, self.cores = Path(tempfile.mkdtemp(prefix="slurm-")), cores
         self.host = socket.gethostname().partition(".")[0]
         self.replaced, self.daemons = [], []
 
@@ -65,10 +70,8 @@ class ThrowAwaySlurm:
 
     def start(self):
         for name in ("state", "spool"):
-            (self.folder / name).mkdir(parents=True)
-        for path in (self.folder, *self.folder.parents):  # munge refuses a socket that others cannot reach
-            if path.stat().st_mode & 0o055 != 0o055 and path != Path("/"):
-                path.chmod(path.stat().st_mode | 0o055)
+            (self.folder / name).mkdir()
+        self.folder.chmod(0o755)  # munge wants its socket where everyone can reach it
         for index in range(2):
             self._counted_gpu(self.folder / f"gpu{index}")
         settings = CONFIGURATION.format(
@@ -77,7 +80,6 @@ class ThrowAwaySlurm:
             cores=self.cores,
             memory=MEMORY_MB,
             credential=CREDENTIAL_SECONDS,
-            min_job_age=self.min_job_age,
         )
         gpus = f"NodeName={self.host} Name=gpu Type=fake Count=2 File={self.folder}/gpu[0-1]\n"
         for name, text in (("slurm.conf", settings), ("gres.conf", gpus), ("cgroup.conf", "CgroupPlugin=autodetect\n")):
@@ -117,6 +119,7 @@ class ThrowAwaySlurm:
                 before.rename(link)
         if ETC.is_dir() and not any(ETC.iterdir()):
             ETC.rmdir()
+        shutil.rmtree(self.folder)
 
     def _counted_gpu(self, path):
         """A device file of our own, with the numbers of /dev/null: Slurm counts it and nobody opens it."""
@@ -135,9 +138,8 @@ class ThrowAwaySlurm:
         self.replaced.append((link, before))
 
     def _daemon(self, command):
-        log = open(self.folder / f"{command[0]}.out", "w")
-        self.daemons.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
-        log.close()
+        with open(self.folder / f"{command[0]}.out", "w") as log:
+            self.daemons.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
     def _wait(self, ready, what, seconds=30):
         end = time.monotonic() + seconds
