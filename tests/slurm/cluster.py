@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 ETC = Path("/etc/slurm")
-MEMORY_MB = 6000  # what the node says it has: nothing confines a job, so it need not be there
+MEMORY_MB = 32000  # what the node says it has: nothing confines a job, so it need not be there
 CREDENTIAL_SECONDS = 5  # a requeued job waits until its credential has expired: two minutes by default
 
 CONFIGURATION = """
@@ -58,7 +58,7 @@ class ThrowAwaySlurm:
     cores: how many the node says it has, which may be more than there are.
     """
 
-    def __init__(self, cores=4):
+    def __init__(self, cores=8):
         self.folder, self.cores = Path(tempfile.mkdtemp(prefix="slurm-")), cores
         self.host = socket.gethostname().partition(".")[0]
         self.replaced, self.daemons = [], []

@@ -1,6 +1,7 @@
 """Whether `snakemake --profile slurm` can work here: one line a setting, with what to do about one that cannot."""
 
 import getpass
+import math
 import shutil
 from collections import defaultdict, namedtuple
 from pathlib import Path
@@ -15,7 +16,8 @@ LINK, DEFAULT = Path("slurm"), Path("profiles/default/config.yaml")
 LONGEST_LOOK = 180  # seconds between two looks of the executor at its jobs, when nothing has happened for a while
 OF_CLUSTERS = ("default-resources", "executor", "jobs", "set-resources")
 
-Node = namedtuple("Node", "minutes mib cores gpus")  # minutes, mib, cores: of its partition and of itself; gpus: text
+Node = namedtuple("Node", "minutes mib cores gpus")  # what one job may have there; gpus as Slurm writes them
+Request = namedtuple("Request", "minutes mib cores")  # of the largest job of a rule
 
 
 def findings(config):
@@ -144,43 +146,52 @@ def _account(profile, slurm):
 def _partitions(config, profile):
     """Partitions that the profile sends rules to: known, with GPUs where a rule asks for some, and large enough."""
     partitions, default = _nodes()
-    uses, of_partition = _uses(profile), defaultdict(list)
-    for rule in costs.largest(config):
-        use = uses.get(rule, uses[None])
-        of_partition[str(use.get("slurm_partition") or default)].append(rule)
+    uses, requests, of_partition = _uses(profile), _requests(config, profile), defaultdict(list)
+    for rule in requests:
+        of_partition[str(uses.get(rule, uses[None]).get("slurm_partition") or default)].append(rule)
     for name, rules in of_partition.items():
         if name == "None":
             yield "partition", False, "the profile names none and the cluster has no default; set slurm_partition"
         elif name not in partitions:
             yield "partition", False, f"{name} is unknown; the cluster has {', '.join(partitions)}"
         else:
-            sizes = ", ".join(sorted({f"{node.cores} cores, {node.mib} MiB, {node.gpus}" for node in partitions[name]}))
-            yield "partition", True, f"{name}: {sizes}"
+            nodes = partitions[name]
+            sizes = sorted({f"{node.cores} cores, {node.mib} MiB, {node.gpus}" for node in nodes})
+            yield "partition", True, f"{name}: {'; '.join(sizes)}"
             for rule in rules:
-                yield from _fits(config, rule, uses.get(rule, uses[None]), name, partitions[name])
+                gpus, model = config["gpus"].get(rule, 0), uses.get(rule, uses[None]).get("gpu_model")
+                yield from _fits(rule, requests[rule], gpus, model, name, nodes)
 
 
-def _fits(config, rule, use, name, nodes):
+def _requests(config, profile):
+    """{rule: Request}. A group asks for `cores` cells at once, and for the time of all rows of so many in turn."""
+    width, groups = profile.get("cores") or 1, profile.get("groups") or {}
+    components = profile.get("group-components") or {}
+    requests = {}
+    for rule, cost in costs.largest(config).items():
+        minutes, mib = costs.minutes(cost.seconds), costs.mebibytes(cost.mebibytes)
+        at_once = min(width, components.get(groups[rule], 1)) if rule in groups else 1
+        rows = math.ceil(components.get(groups[rule], 1) / at_once) if rule in groups else 1
+        threads = min(width, config["threads"].get(rule, 1))
+        requests[rule] = Request(minutes * rows, mib * at_once, threads * at_once)
+    return requests
+
+
+def _fits(rule, request, gpus, model, name, nodes):
     """What of a rule's requests no node of its partition can give."""
-    cost, gpus = costs.largest(config)[rule], config["gpus"].get(rule, 0)
     elsewhere = f"give it another slurm_partition in set-resources of {LINK / 'config.yaml'}"
-    if gpus:
-        model = use.get("gpu_model")
-        wanted = f"gpu:{model}:" if model else "gpu:"
-        if not any(wanted in node.gpus for node in nodes):
-            yield (
-                "gpu",
-                False,
-                f"{rule} asks for {gpus} of kind {wanted.rstrip(':')}, and no node of {name} has one: {elsewhere}, or "
-                "set its gpus to 0 in config.yaml",
-            )
-    for what, unit, wanted, most, key in (
-        ("time", " min", costs.minutes(cost.seconds), max(node.minutes for node in nodes), "expected_seconds"),
-        ("memory", " MiB", costs.mebibytes(cost.mebibytes), max(node.mib for node in nodes), "memory_mb"),
-        ("cores", "", config["threads"].get(rule, 1), max(node.cores for node in nodes), "threads"),
+    wanted = f"gpu:{model}" if model else "gpu"
+    if gpus and not any(f"{wanted}:" in node.gpus for node in nodes):
+        text = f"{rule} asks for {gpus} of kind {wanted}, and no node of {name} has one"
+        yield "gpu", False, f"{text}: {elsewhere}, or set its gpus to 0 in config.yaml"
+    for field, topic, unit, keys in (
+        ("minutes", "time", " min", "expected_seconds or group-components"),
+        ("mib", "memory", " MiB", "memory_mb or cores"),
+        ("cores", "cores", " cores", "threads or cores"),
     ):
-        if wanted > most:
-            yield what, False, f"{rule} asks for {wanted}{unit}, {name} gives {most}: {elsewhere}, or lower {key}"
+        asked, most = getattr(request, field), max(getattr(node, field) for node in nodes)
+        if asked > most:
+            yield topic, False, f"{rule} asks for {asked}{unit}, {name} gives {most:g}: {elsewhere}, or lower {keys}"
 
 
 def _uses(profile):
