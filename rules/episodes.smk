@@ -90,13 +90,14 @@ rule render_frames:
         expected_s=seconds("render_frames"),
         runtime=minutes("render_frames"),
         mem_mb=memory("render_frames"),
+        cpus_per_task=CONFIG["threads"]["render_frames"],  # of Slurm, where `cores` of the profile caps `threads`
         gpu=gpus("render_frames"),
     params:
         settings=lambda wildcards: as_json(frame_settings(CONFIG, wildcards.env)),
         code=code_hash("render_frames"),
     shell:
         "python workflow/scripts/render_frames.py --episodes {input.episodes} --size {wildcards.size} "
-        "--settings {params.settings:q} --workers {threads} --out {output.frames} --provenance {output.provenance} "
+        "--settings {params.settings:q} --workers ${{SLURM_CPUS_PER_TASK:-{threads}}} --out {output.frames} --provenance {output.provenance} "
         "> {log} 2>&1"
 
 

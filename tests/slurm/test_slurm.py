@@ -34,6 +34,7 @@ class Root(Workflow):
         super().__init__(folder)
         (folder / "slurm").symlink_to("profiles/slurm")
         self.profile("config: [scale=paper]", "config: [scale=smoke]")
+        self.edit(lambda config: config["threads"].update(render_frames=2))  # the node has no 16 cores
         self.edit(change)
 
     def profile(self, before, after):

@@ -74,7 +74,11 @@ def _profile():
     if profile.get("executor") != "slurm":
         yield "profile", False, f"executor is {profile.get('executor')!r} in {path}; write executor: slurm"
     if profile.get("groups") and not profile.get("cores"):
-        yield "profile", False, f"{path} has groups and no cores: a group would ask for the sum of its cells; set cores"
+        yield (
+            "profile",
+            False,
+            f"{path} has groups and no cores: a group would ask for the sum of its cells; write cores: 1",
+        )
     if profile.get("slurm-array-jobs"):
         yield "profile", False, f"{path} has slurm-array-jobs: a failed task loses the others' outputs; remove the key"
     default = yaml.safe_load(DEFAULT.read_text()) if DEFAULT.exists() else {}
@@ -172,8 +176,7 @@ def _requests(config, profile):
         minutes, mib = costs.minutes(cost.seconds), costs.mebibytes(cost.mebibytes)
         at_once = min(width, components.get(groups[rule], 1)) if rule in groups else 1
         rows = math.ceil(components.get(groups[rule], 1) / at_once) if rule in groups else 1
-        threads = min(width, config["threads"].get(rule, 1))
-        requests[rule] = Request(minutes * rows, mib * at_once, threads * at_once)
+        requests[rule] = Request(minutes * rows, mib * at_once, config["threads"].get(rule, 1) * at_once)
     return requests
 
 
