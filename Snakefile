@@ -14,6 +14,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+include: "rules/check.smk"
+
+
 configfile: "config.yaml"
 
 
@@ -67,6 +70,7 @@ rule mop_generality:
 
 onstart:
     print_forecast(workflow.dag)
+    lift_rate_limit(workflow)
 
 
 # A dry run starts nothing, so that its forecast comes at its end.

@@ -25,9 +25,9 @@ rule audit_mop:
         settings=as_json(MOP["audit"]),
         code=code_hash("audit_mop"),
     shell:
-        "python workflow/scripts/audit_mop.py --crossings {input.crossings} --validation {input.validation} "
-        "--model {input.model} --arm {wildcards.arm} --settings {params.settings:q} --out {output.audit} --graphs {output.graphs} "
-        "--provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/audit_mop.py --crossings {input.crossings:q} --validation {input.validation:q} "
+        "--model {input.model:q} --arm {wildcards.arm:q} --settings {params.settings:q} "
+        "--out {output.audit:q} --graphs {output.graphs:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule audit_control:
@@ -49,9 +49,9 @@ rule audit_control:
     params:
         code=code_hash("audit_control"),
     shell:
-        "python workflow/scripts/audit_control.py --crossings {input.crossings} --maze {wildcards.maze} "
-        "--control {wildcards.control} --seed {wildcards.seed} --out {output.audit} "
-        "--provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/audit_control.py --crossings {input.crossings:q} --maze {wildcards.maze:q} "
+        "--control {wildcards.control:q} --seed {wildcards.seed:q} --out {output.audit:q} "
+        "--provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 # Two-step fan-out of a trained model, and what Figures 2 and 3 show of it.
@@ -77,6 +77,6 @@ rule measure_fanout:
         settings=as_json(MOP["audit"]),
         code=code_hash("measure_fanout"),
     shell:
-        "python workflow/scripts/measure_fanout.py --crossings {input.crossings} --model {input.model} "
-        "--arm {wildcards.arm} --settings {params.settings:q} --out {output.fanout} "
-        "--provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/measure_fanout.py --crossings {input.crossings:q} --model {input.model:q} "
+        "--arm {wildcards.arm:q} --settings {params.settings:q} --out {output.fanout:q} "
+        "--provenance {output.provenance:q} > {log:q} 2>&1"

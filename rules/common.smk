@@ -22,19 +22,14 @@ from jepa.config import (
     split_settings,
 )
 from jepa.errors import JepaError
+from jepa.files import check_writable
 from jepa.forecast import forecast
 from jepa.provenance import code_hash as hash_of_script
 from jepa.reporting import contents
 
-
-def refuse(error):
-    """End before anything runs, with one sentence instead of a traceback."""
-    print(f"error: {error}", file=sys.stderr, flush=True)
-    sys.exit(2)
-
-
 try:
     CONFIG = resolve(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+    check_writable(f"results/{CONFIG['scale']}")
     for target in filter(lambda word: word.startswith("results/"), sys.argv):
         cells.check_target(target, CONFIG)
 except JepaError as error:
@@ -58,14 +53,14 @@ wildcard_constraints:
     paper="|".join(contents.PAPERS),
     table=r"table\d|intext|ablations|generality",
     figure=r"figure\d",
-    arm="|".join(MOP["arms"]),
+    arm="|".join(map(re.escape, MOP["arms"])),
     control="|".join(cells.CONTROLS),
     executor_control="|".join(cells.EXECUTOR_CONTROLS),
     maze="|".join(MOP["mazes"]),
     dataset="|".join(contents.DATASETS[maze] for maze in MOP["mazes"]),
-    data="|".join(MOP["domains"]["data"]),
-    domain="|".join(MOP["domains"]["cells"]),
-    recipe="|".join(re.escape(recipe) for recipe in QANTARA["recipes"]),
+    data="|".join(map(re.escape, MOP["domains"]["data"])),
+    domain="|".join(map(re.escape, MOP["domains"]["cells"])),
+    recipe="|".join(map(re.escape, QANTARA["recipes"])),
     env="|".join(QANTARA["environments"]),
     dispatch="cem|bc|video-inverse|gcbc",
     size=r"[1-9]\d*",
@@ -80,10 +75,10 @@ PREFIX = (
     "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296; "
 )
 if not workflow.deployment_settings.deployment_method:
-    PREFIX += f"export PATH={Path(sys.executable).parent}:$PATH; "
+    PREFIX += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 if CONFIG["data"]["mirror"]:
     PREFIX += f"export JEPA_DATA_MIRROR={shlex.quote(CONFIG['data']['mirror'])}; "
-shell.prefix(PREFIX)
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))  # Snakemake would fill braces, which a path may have
 
 
 def code_hash(script):
@@ -129,7 +124,7 @@ def training_data(wildcards):
 
 
 def frames_option(wildcards, input):
-    return f"--frames {input.frames}" if "frames" in input.keys() else ""
+    return ["--frames", input.frames] if "frames" in input.keys() else []
 
 
 def training_settings(wildcards):
@@ -153,7 +148,7 @@ def demonstrator(wildcards):
 
 
 def demonstrator_options(wildcards, input):
-    return " ".join(f"--{name} {shlex.quote(path)}" for name, path in input.items())
+    return [word for name, path in input.items() for word in (f"--{name}", path)]
 
 
 def results_of(paper, name):
@@ -209,3 +204,14 @@ def print_forecast(dag):
     cores = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
     disk_gb = sum(CONFIG["expected_mb"].get(rule, 0) for rule, *_ in jobs) / 1000
     print(forecast(jobs, cores, SCALE, disk_gb), file=sys.stderr, flush=True)
+
+
+def lift_rate_limit(workflow):
+    """Take Snakemake's default limit of 100 jobs a second from a run.
+
+    With a limit, the scheduler of Snakemake 9 wakes up once a second for every job that has ended so far: after 400 jobs
+    that costs half a core. A limit that the user has set stays.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None

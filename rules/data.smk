@@ -20,8 +20,8 @@ rule fetch_dataset:
         settings=lambda wildcards: as_json(dataset_settings(CONFIG, wildcards.dataset)),
         code=code_hash("fetch_dataset"),
     shell:
-        "python workflow/scripts/fetch_dataset.py --dataset {wildcards.dataset} --settings {params.settings:q} "
-        "--train {output.train} --val {output.val} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/fetch_dataset.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
+        "--train {output.train:q} --val {output.val:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule extract_crossings:
@@ -45,5 +45,5 @@ rule extract_crossings:
     params:
         code=code_hash("extract_crossings"),
     shell:
-        "python workflow/scripts/extract_crossings.py --dataset {input} --maze {wildcards.maze} "
-        "--out {output.crossings} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/extract_crossings.py --dataset {input:q} --maze {wildcards.maze:q} "
+        "--out {output.crossings:q} --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -19,8 +19,8 @@ rule prepare_domain:
         settings=lambda wildcards: as_json(domain_data_settings(CONFIG, wildcards.data)),
         code=code_hash("prepare_domain"),
     shell:
-        "python workflow/scripts/prepare_domain.py --data {wildcards.data} --settings {params.settings:q} "
-        "--out {output.data} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/prepare_domain.py --data {wildcards.data:q} --settings {params.settings:q} "
+        "--out {output.data:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule audit_domain:
@@ -44,6 +44,6 @@ rule audit_domain:
         settings=lambda wildcards: as_json(domain_settings(CONFIG, wildcards.domain)),
         code=code_hash("audit_domain"),
     shell:
-        "python workflow/scripts/audit_domain.py --data {input} --domain {wildcards.domain} "
-        "--settings {params.settings:q} --seed {wildcards.seed} --out {output.audit} "
-        "--provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/audit_domain.py --data {input:q} --domain {wildcards.domain:q} "
+        "--settings {params.settings:q} --seed {wildcards.seed:q} --out {output.audit:q} "
+        "--provenance {output.provenance:q} > {log:q} 2>&1"

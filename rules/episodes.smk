@@ -22,8 +22,8 @@ rule train_expert:
         seed=CONFIG["data"]["seed"],
         code=code_hash("train_expert"),
     shell:
-        "python workflow/scripts/train_expert.py --env {wildcards.env} --settings {params.settings:q} "
-        "--seed {params.seed} --out {output.model} > {log} 2>&1"
+        "python workflow/scripts/train_expert.py --env {wildcards.env:q} --settings {params.settings:q} "
+        "--seed {params.seed:q} --out {output.model:q} > {log:q} 2>&1"
 
 
 rule fetch_weights:
@@ -44,8 +44,8 @@ rule fetch_weights:
         source=source_of(CONFIG, "dinov2_vits14"),
         code=code_hash("fetch_weights"),
     shell:
-        "python workflow/scripts/fetch_weights.py --source {params.source} --out {output.weights} "
-        "--provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/fetch_weights.py --source {params.source:q} --out {output.weights:q} "
+        "--provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule generate_episodes:
@@ -69,8 +69,8 @@ rule generate_episodes:
         options=demonstrator_options,
         code=code_hash("generate_episodes"),
     shell:
-        "python workflow/scripts/generate_episodes.py --env {wildcards.env} --settings {params.settings:q} "
-        "{params.options} --out {output.episodes} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/generate_episodes.py --env {wildcards.env:q} --settings {params.settings:q} "
+        "{params.options:q} --out {output.episodes:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule render_frames:
@@ -96,9 +96,9 @@ rule render_frames:
         settings=lambda wildcards: as_json(frame_settings(CONFIG, wildcards.env)),
         code=code_hash("render_frames"),
     shell:
-        "python workflow/scripts/render_frames.py --episodes {input.episodes} --size {wildcards.size} "
-        "--settings {params.settings:q} --workers ${{SLURM_CPUS_PER_TASK:-{threads}}} --out {output.frames} --provenance {output.provenance} "
-        "> {log} 2>&1"
+        "python workflow/scripts/render_frames.py --episodes {input.episodes:q} --size {wildcards.size:q} "
+        "--settings {params.settings:q} --workers ${{SLURM_CPUS_PER_TASK:-{threads}}} --out {output.frames:q} --provenance {output.provenance:q} "
+        "> {log:q} 2>&1"
 
 
 rule freeze_manifest:
@@ -120,5 +120,5 @@ rule freeze_manifest:
         settings=lambda wildcards: as_json(pair_settings(CONFIG, wildcards.env)),
         code=code_hash("freeze_manifest"),
     shell:
-        "python workflow/scripts/freeze_manifest.py --episodes {input.episodes} --settings {params.settings:q} "
-        "--out {output} > {log} 2>&1"
+        "python workflow/scripts/freeze_manifest.py --episodes {input.episodes:q} --settings {params.settings:q} "
+        "--out {output:q} > {log:q} 2>&1"

@@ -21,9 +21,9 @@ rule execute_mop:
         settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
         code=code_hash("execute_mop"),
     shell:
-        "python workflow/scripts/execute_mop.py --graphs {input.graphs} --method {wildcards.arm} "
-        "--maze {wildcards.maze} --seed {wildcards.seed} --settings {params.settings:q} "
-        "--out {output.execution} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/execute_mop.py --graphs {input.graphs:q} --method {wildcards.arm:q} "
+        "--maze {wildcards.maze:q} --seed {wildcards.seed:q} --settings {params.settings:q} "
+        "--out {output.execution:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule execute_control:
@@ -44,6 +44,6 @@ rule execute_control:
         settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
         code=code_hash("execute_mop"),
     shell:
-        "python workflow/scripts/execute_mop.py --method {wildcards.executor_control} "
-        "--maze {wildcards.maze} --seed {wildcards.seed} --settings {params.settings:q} "
-        "--out {output.execution} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/execute_mop.py --method {wildcards.executor_control:q} "
+        "--maze {wildcards.maze:q} --seed {wildcards.seed:q} --settings {params.settings:q} "
+        "--out {output.execution:q} --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -30,9 +30,9 @@ rule draw_figure:
         caption=lambda wildcards: caption_of(wildcards.paper, wildcards.figure),
         scale=SCALE,
     shell:
-        "python workflow/scripts/draw_figure.py --paper {wildcards.paper} --figure {wildcards.figure} "
-        "--scale {params.scale} --published {input.published} --data {input.data} --pdf {output.pdf} --png {output.png} "
-        "--results {input.results} > {log} 2>&1"
+        "python workflow/scripts/draw_figure.py --paper {wildcards.paper:q} --figure {wildcards.figure:q} "
+        "--scale {params.scale:q} --published {input.published:q} --data {input.data:q} "
+        "--pdf {output.pdf:q} --png {output.png:q} --results {input.results:q} > {log:q} 2>&1"
 
 
 rule all_figures:

@@ -28,8 +28,9 @@ rule train_qantara:
         frames=frames_option,
         code=code_hash("train_qantara"),
     shell:
-        "python workflow/scripts/train_qantara.py --episodes {input.episodes} {params.frames} --env {wildcards.env} "
-        "--settings {params.settings:q} --seed {wildcards.seed} --model {output.model} > {log} 2>&1"
+        "python workflow/scripts/train_qantara.py --episodes {input.episodes:q} {params.frames:q} "
+        "--env {wildcards.env:q} --settings {params.settings:q} --seed {wildcards.seed:q} --model {output.model:q} "
+        "> {log:q} 2>&1"
 
 
 rule evaluate_qantara:
@@ -40,6 +41,7 @@ rule evaluate_qantara:
         manifest=rules.freeze_manifest.output,
     output:
         result=f"{EVAL}/{{dispatch}}-k{{k}}.json",
+        timing=f"{EVAL}/{{dispatch}}-k{{k}}.timing.json",
         provenance=f"{EVAL}/{{dispatch}}-k{{k}}.provenance.json",
     log:
         f"{LOGS}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/{{dispatch}}-k{{k}}.log",
@@ -56,10 +58,10 @@ rule evaluate_qantara:
         settings=lambda wildcards: as_json(evaluation_settings(CONFIG, wildcards.dispatch, wildcards.env)),
         code=code_hash("evaluate_qantara"),
     shell:
-        "python workflow/scripts/evaluate_qantara.py --model {input.model} --episodes {input.episodes} "
-        "--manifest {input.manifest} --recipe {wildcards.recipe} --seed {wildcards.seed} --dispatch {wildcards.dispatch} "
-        "--k {wildcards.k} --settings {params.settings:q} --out {output.result} --provenance {output.provenance} "
-        "> {log} 2>&1"
+        "python workflow/scripts/evaluate_qantara.py --model {input.model:q} --episodes {input.episodes:q} "
+        "--manifest {input.manifest:q} --recipe {wildcards.recipe:q} --seed {wildcards.seed:q} "
+        "--dispatch {wildcards.dispatch:q} --k {wildcards.k:q} --settings {params.settings:q} "
+        "--out {output.result:q} --timing {output.timing:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule measure_dense:
@@ -86,9 +88,9 @@ rule measure_dense:
         frames=frames_option,
         code=code_hash("measure_dense"),
     shell:
-        "python workflow/scripts/measure_dense.py --model {input.model} --history {input.history} "
-        "--episodes {input.episodes} {params.frames} --recipe {wildcards.recipe} --seed {wildcards.seed} --out {output.result} "
-        "--provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/measure_dense.py --model {input.model:q} --history {input.history:q} "
+        "--episodes {input.episodes:q} {params.frames:q} --recipe {wildcards.recipe:q} --seed {wildcards.seed:q} "
+        "--out {output.result:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule measure_floors:
@@ -114,8 +116,8 @@ rule measure_floors:
         ),
         code=code_hash("measure_floors"),
     shell:
-        "python workflow/scripts/measure_floors.py --episodes {input.episodes} --manifest {input.manifest} "
-        "--settings {params.settings:q} --out {output.result} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/measure_floors.py --episodes {input.episodes:q} --manifest {input.manifest:q} "
+        "--settings {params.settings:q} --out {output.result:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule draw_noise_square:
@@ -135,7 +137,7 @@ rule draw_noise_square:
         T=QANTARA["base"]["predictor"]["T"],
         code=code_hash("draw_noise_square"),
     shell:
-        "python workflow/scripts/draw_noise_square.py --T {params.T} --out {output} > {log} 2>&1"
+        "python workflow/scripts/draw_noise_square.py --T {params.T:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule decode_rollouts:
@@ -162,8 +164,9 @@ rule decode_rollouts:
         frames=frames_option,
         code=code_hash("decode_rollouts"),
     shell:
-        "python workflow/scripts/decode_rollouts.py --model {input.model} --episodes {input.episodes} {params.frames} "
-        "--settings {params.settings:q} --out {output.rollouts} --provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/decode_rollouts.py --model {input.model:q} --episodes {input.episodes:q} "
+        "{params.frames:q} --settings {params.settings:q} --out {output.rollouts:q} "
+        "--provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule shuffle_goals:
@@ -190,6 +193,6 @@ rule shuffle_goals:
         settings=lambda wildcards: as_json(evaluation_settings(CONFIG, "cem", wildcards.env)),
         code=code_hash("shuffle_goals"),
     shell:
-        "python workflow/scripts/shuffle_goals.py --model {input.model} --episodes {input.episodes} "
-        "--manifest {input.manifest} --settings {params.settings:q} --out {output.result} "
-        "--provenance {output.provenance} > {log} 2>&1"
+        "python workflow/scripts/shuffle_goals.py --model {input.model:q} --episodes {input.episodes:q} "
+        "--manifest {input.manifest:q} --settings {params.settings:q} --out {output.result:q} "
+        "--provenance {output.provenance:q} > {log:q} 2>&1"

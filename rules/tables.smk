@@ -23,9 +23,9 @@ rule measure_table:
         scale=SCALE,
         steps=lambda wildcards: STEPS[wildcards.paper],
     shell:
-        "python workflow/scripts/measure_table.py --paper {wildcards.paper} --table {wildcards.table} "
-        "--scale {params.scale} --steps {params.steps} --published {input.published} --data {input.data} "
-        "--out {output} --results {input.results} > {log} 2>&1"
+        "python workflow/scripts/measure_table.py --paper {wildcards.paper:q} --table {wildcards.table:q} "
+        "--scale {params.scale:q} --steps {params.steps:q} --published {input.published:q} --data {input.data:q} "
+        "--out {output:q} --results {input.results:q} > {log:q} 2>&1"
 
 
 rule print_table:
@@ -55,15 +55,16 @@ rule print_table:
         code=code_hash("print_table"),
         caption=lambda wildcards: caption_of(wildcards.paper, wildcards.table),
     shell:
-        "python workflow/scripts/print_table.py --measurements {input} --csv {output.csv} --md {output.md} "
-        "--tex {output.tex} > {log} 2>&1"
+        "python workflow/scripts/print_table.py --measurements {input:q} --csv {output.csv:q} --md {output.md:q} "
+        "--tex {output.tex:q} > {log:q} 2>&1"
 
 
 rule measurements:
     input:
         [f"{RESULTS}/measurements/{paper}/{table}.csv" for paper, table in REPORTED_TABLES],
     output:
-        f"{RESULTS}/measurements.csv",
+        measurements=f"{RESULTS}/measurements.csv",
+        timings=f"{RESULTS}/timings.csv",
     log:
         f"{LOGS}/measurements.log",
     benchmark:
@@ -77,7 +78,8 @@ rule measurements:
     params:
         code=code_hash("join_measurements"),
     shell:
-        "python workflow/scripts/join_measurements.py --out {output} {input} > {log} 2>&1"
+        "python workflow/scripts/join_measurements.py --out {output.measurements:q} --timings {output.timings:q} "
+        "{input:q} > {log:q} 2>&1"
 
 
 rule all_tables:

@@ -23,5 +23,5 @@ rule train_mop:
         settings=lambda wildcards: as_json(arm_settings(CONFIG, wildcards.arm)),
         code=code_hash("train_mop"),
     shell:
-        "python workflow/scripts/train_mop.py --crossings {input.crossings} --maze {wildcards.maze} "
-        "--settings {params.settings:q} --seed {wildcards.seed} --model {output.model} > {log} 2>&1"
+        "python workflow/scripts/train_mop.py --crossings {input.crossings:q} --maze {wildcards.maze:q} "
+        "--settings {params.settings:q} --seed {wildcards.seed:q} --model {output.model:q} > {log:q} 2>&1"

@@ -27,18 +27,21 @@ class Workflow:
 
         variables: of the environment, beside the present ones.
         """
-        command = [Path(sys.executable).parent / "snakemake", "--cores", "2", *arguments]
+        process = self.start(*arguments, variables=variables, stdout=subprocess.PIPE)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+    def start(self, *arguments, cores=2, variables=None, **options):
+        """Begin what `run` runs, with options of Popen. Returns the process."""
+        command = [Path(sys.executable).parent / "snakemake", "--cores", str(cores), *arguments]
         environment = {k: v for k, v in os.environ.items() if k != "JEPA_DATA_MIRROR"}
         environment |= {"COLUMNS": "200"} | (variables or {})
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            env=environment,
-        )
+        options = {"stderr": subprocess.STDOUT, "text": True} | options
+        return subprocess.Popen(command, cwd=self.folder, env=environment, **options)
 
     def edit(self, change):
         """Apply `change` to the configuration, a nested dict, and write it back."""

@@ -129,8 +129,9 @@ def make(folder, envs=tuple(ENVS), recipes=tuple(RECIPES), seeds=None):
                     episodes = played(rng, skill)
                     value = cell | {"dispatch": dispatch, "k": k, "manifest": MANIFEST, "protocol": "repaired"}
                     value |= {"episodes": episodes, "variants": variants(env, episodes)}
-                    value |= {"latency_ms": 400 * k if dispatch == "cem" else 20 * k}
                     files["results"].append(write(where / f"{dispatch}-k{k}.json", value))
+                    timing = {"dispatch": dispatch, "k": k, "latency_ms": 400 * k if dispatch == "cem" else 20 * k}
+                    files["results"].append(write(where / f"{dispatch}-k{k}.timing.json", cell | timing))
         floors = {}
         for name in [n for n in FLOORS if env == "two_room" or n != "goal-blind"]:
             episodes = played(rng, FLOOR_SKILLS[name])

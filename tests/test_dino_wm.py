@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from jepa.errors import JepaError
-from jepa.files import file_hash
+from jepa.files import file_hash, write_json
 from jepa.models import dinov2
 from jepa.models.dino_wm import DinoWM
 from jepa.models.dinov2 import DinoV2, load
@@ -71,6 +71,7 @@ def test_the_frozen_net_depends_on_its_seed_alone_and_is_neither_trained_nor_sto
     stored = [name.removeprefix("encoder.") for name in net.state_dict() if name.startswith("encoder.")]
     assert stored == [f"standardise.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")]
     net.eval()
+    write_json(tmp_path / "config.json", {})
     save_weights(net, tmp_path, "")
     other.eval()
     load_weights(other, tmp_path)

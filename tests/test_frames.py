@@ -1,8 +1,11 @@
 """Stored frames: which rows, equality with frames rendered on the fly, workers, damage."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from jepa.data import frames
@@ -97,3 +100,25 @@ def test_an_interrupted_rendering_leaves_nothing(stored, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         frames.render(episodes, tmp_path / "out.h5", SIZE, 1, progress=False)
     assert not list(tmp_path.iterdir())
+
+
+RENDERING = """
+import numpy as np
+from jepa.data import frames
+if __name__ == "__main__":
+    states = np.random.default_rng(0).uniform(20, 200, (2000, 2)).astype(np.float32)
+    for _ in frames._rendered([("two_room", states, 64)] * 1000, 2):
+        print("rendered", flush=True)
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    (tmp_path / "rendering.py").write_text(RENDERING)
+    parent = subprocess.Popen([sys.executable, tmp_path / "rendering.py"], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "rendered\n"
+    children = psutil.Process(parent.pid).children()
+    assert len(children) >= 2
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive

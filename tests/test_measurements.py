@@ -200,7 +200,7 @@ def test_joined_measurements_have_each_cell_once(grid, tmp_path):
     for table in contents.TABLES:
         paths.append(tmp_path / f"{table}.csv")
         rows_of(table, grid[1], paths[-1])
-    join_measurements(paths, tmp_path / "all.csv")
+    join_measurements(paths, tmp_path / "all.csv", tmp_path / "timings.csv")
     rows = read_measurements(tmp_path / "all.csv")
     assert list(rows.columns) == COLUMNS
     assert not rows.duplicated(["paper", "table", "row", "column"]).any()

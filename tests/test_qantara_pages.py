@@ -155,9 +155,14 @@ def test_the_slips_of_the_paper_are_printed_in_every_format(folder):
 
 
 def test_measurements_of_both_papers_can_be_joined(folder, tmp_path):
-    join_measurements([folder / f"{table}.measured.csv" for table in TABLES], tmp_path / "all.csv")
-    rows = read_measurements(tmp_path / "all.csv")
+    paths = [folder / f"{table}.measured.csv" for table in TABLES]
+    join_measurements(paths, tmp_path / "all.csv", tmp_path / "timings.csv")
+    rows, timings = (read_measurements(tmp_path / name) for name in ("all.csv", "timings.csv"))
     assert set(rows["paper"]) == {"qantara"} and not rows.duplicated(["paper", "table", "row", "column"]).any()
+    # What a clock tells stands apart, for two runs never agree on it.
+    assert len(timings) and all(timings["row"].str.match("latency|speedup"))
+    assert not rows["row"].str.match("latency|speedup").any()
+    assert len(rows) + len(timings) == sum(len(read_measurements(path)) for path in paths)
 
 
 def test_the_page_and_the_csv_have_the_same_rows(folder):

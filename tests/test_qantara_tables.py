@@ -238,7 +238,8 @@ def test_a_table_measures_nothing_beyond_what_it_needs(grid, measured, tmp_path)
                 return ("floors", f.stem)
             if f.stem in ("dense", "goal-shuffle"):
                 return (f.stem.replace("-", "_"), *f.parts[-4:-2])
-            return ("evals", *f.parts[-4:-2], f.stem)
+            kind = "timings" if f.stem.endswith(".timing") else "evals"
+            return (kind, *f.parts[-4:-2], f.stem.removesuffix(".timing"))
 
         files = {"tags": grid["tags"], "results": [f for f in grid["results"] if cell(f) in needed]}
         assert len(files["results"]) > 0

@@ -85,10 +85,8 @@ def test_a_killed_training_resumes_bit_identically(dataset, tmp_path):
     )
     assert "resumed from" in done.stdout
     assert not checkpoint.exists()
-    for name in ("model.safetensors", "config.json"):
+    for name in ("model.safetensors", "history.csv", "config.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
-    whole, killed = (pd.read_csv(tmp_path / run / "history.csv") for run in ("whole", "killed"))
-    pd.testing.assert_frame_equal(*(h.drop(columns="steps_per_second") for h in (whole, killed)), check_exact=True)
 
 
 def test_a_trained_model_round_trips_and_a_tampered_one_is_refused(dataset, tmp_path, capsys):
@@ -105,7 +103,7 @@ def test_a_trained_model_round_trips_and_a_tampered_one_is_refused(dataset, tmp_
     mean, std = episodes.action_stats(episodes.split(0.1, 0)[0])
     assert np.allclose(model.actions.mean.view(5, 2), mean) and np.allclose(model.actions.std.view(5, 2), std)
     history = pd.read_csv(tmp_path / "history.csv")
-    assert {"step", "lr", "loss", "bridge", "flow", "sigreg", "participation_ratio", "steps_per_second"} == set(history)
+    assert {"step", "lr", "loss", "bridge", "flow", "sigreg", "participation_ratio"} == set(history)
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 100)
     with pytest.raises(JepaError, match="does not fit its config.json"):
         load(tmp_path)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
 from jepa.errors import JepaError
+from jepa.training.adamw import AdamW
 from jepa.training.loop import cosine_rate, fit, participation_ratio
 from jepa.training.mop import batch_source, density, load, train
 
@@ -165,7 +166,7 @@ def test_divergence_stops_with_the_step_and_the_part(crossings_path, tmp_path):
 
 def test_arms_of_one_seed_share_batches_and_encoder_and_avoid_held_out_edges(crossings_path):
     graph = maze_graph("medium-stitch")
-    crossings = crossing_data.load(crossings_path)
+    crossings = crossing_data.load(crossings_path, graph)
     heldout = crossing_data.holdout(graph, 0)
     draws = [batch_source(crossings, graph, seed, 64, 0)(3, 5) for seed in (0, 0, 1)]
     for first, second in zip(draws[0], draws[1], strict=True):
@@ -187,9 +188,20 @@ def test_a_trained_model_round_trips_and_a_tampered_one_is_refused(crossings_pat
     assert facts["parameters"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
     saved = load_file(tmp_path / "model.safetensors")
     assert all(torch.equal(saved[name], tensor) for name, tensor in model.state_dict().items())
-    (tmp_path / "model.safetensors").write_bytes(b"\x00" * 100)
-    with pytest.raises(JepaError, match="does not fit its config.json"):
-        load(tmp_path)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for damaged in (b"\x00" * 100, whole[: len(whole) // 2], b""):
+        (tmp_path / "model.safetensors").write_bytes(damaged)
+        with pytest.raises(JepaError, match="does not fit its config.json"):
+            load(tmp_path)
+
+
+def test_a_model_of_another_recipe_with_the_same_tensors_is_refused(crossings_path, tmp_path):
+    for name, lr in (("ours", 2e-3), ("theirs", 1e-3)):
+        short = SETTINGS | {"training": SETTINGS["training"] | {"steps": 20, "lr": lr}}
+        train(crossings_path, "medium-stitch", short, 1, tmp_path / name, progress=False)
+    (tmp_path / "theirs/model.safetensors").replace(tmp_path / "ours/model.safetensors")
+    with pytest.raises(JepaError, match="its config.json, which is of another training; train the cell again"):
+        load(tmp_path / "ours")
 
 
 def test_schedule_and_participation_ratio():
@@ -200,3 +212,37 @@ def test_schedule_and_participation_ratio():
     torch.manual_seed(0)
     assert participation_ratio(torch.randn(20000, 6)) == pytest.approx(6, rel=0.02)
     assert participation_ratio(torch.randn(1000, 1) * torch.ones(1, 6)) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_our_adamw_is_torchs_to_the_last_bit(weight_decay):
+    """Some parameters have no gradient in some steps; their moments wait."""
+    models = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        models.append(torch.nn.ModuleList([torch.nn.Linear(5, 7), torch.nn.Linear(7, 3)]))
+    ours = AdamW(models[0].parameters(), weight_decay)
+    theirs = torch.optim.AdamW(models[1].parameters(), lr=1.0, weight_decay=weight_decay, fused=True)
+    generator = torch.Generator().manual_seed(1)
+    for step in range(20):
+        x, rate = torch.randn(4, 5, generator=generator), 0.01 / (1 + step)
+        for model, optimizer in zip(models, (ours, theirs), strict=True):
+            optimizer.zero_grad()
+            y = model[0](x)
+            (y if step % 3 == 1 else model[1](y)).square().sum().backward()
+        ours.step(rate)
+        theirs.param_groups[0]["lr"] = rate
+        theirs.step()
+    assert all(torch.equal(a, b) for a, b in zip(*(model.parameters() for model in models), strict=True))
+
+
+def test_training_does_not_import_the_compiler():
+    """It would take a second of every process, as long as a small model trains."""
+    program = (
+        "import sys, torch; from jepa.training.loop import fit; "
+        "m = torch.nn.Linear(2, 1); m.after_step = lambda: None; "
+        "m.loss = lambda x: (m(x).square().mean(), {}); "
+        "fit(m, lambda chunk, size: [(torch.ones(4, 2),)] * size, steps=2, lr=1e-3, lr_floor=0.1, weight_decay=0.0, "
+        "clip=1.0, checkpoint='none', fingerprint='', progress=False); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -18,6 +18,7 @@ PATTERNS = {
 
 QANTARA_PATTERNS = {
     "evals": "results/{scale}/evals/qantara/{recipe}/{env}/seed{seed}/{name}.json",
+    "timings": "results/{scale}/evals/qantara/{recipe}/{env}/seed{seed}/{name}.timing.json",
     "dense": "results/{scale}/evals/qantara/{recipe}/{env}/seed{seed}/dense.json",
     "floors": "results/{scale}/evals/qantara/floors/{env}.json",
     "goal_shuffle": "results/{scale}/evals/qantara/{recipe}/{env}/seed0/goal-shuffle.json",
@@ -30,11 +31,11 @@ QANTARA_EVAL = re.compile(r"/seed\d+/((cem|bc|video-inverse|gcbc)-k[1-9]\d*|dens
 def qantara_paths(scale, cell, seeds):
     """Paths of one Qantara cell, one for each training seed where it has any.
 
-    cell: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("goal_shuffle", recipe, env), ("floors", env),
+    cell: ("evals" or "timings", recipe, env, "cem-k4"), ("dense" or "goal_shuffle", recipe, env), ("floors", env),
     ("draws",) or ("rollouts", env).
     """
     kind, *rest = cell
-    names = ("recipe", "env", "name") if kind in ("evals", "dense", "goal_shuffle") else ("env",)
+    names = ("recipe", "env", "name") if kind in ("evals", "timings", "dense", "goal_shuffle") else ("env",)
     known = dict(zip(names, rest, strict=False))
     pattern = QANTARA_PATTERNS[kind]
     every = range(seeds) if "{seed}" in pattern else (0,)
@@ -94,6 +95,8 @@ def check_target(path, config):
     parts = path.split("/")
     if parts[0] != "results" or len(parts) < 2:
         return
+    if {"", ".", ".."} & set(parts):
+        raise JepaError(f"target {path!r} has an empty part, . or .. in it; write it as `jepa cells` does.")
     if parts[1] != config["scale"]:
         raise JepaError(
             f"target {path!r} is of scale {parts[1]!r}, but the scale of this run is {config['scale']!r}: "

@@ -10,14 +10,10 @@ from jepa.errors import JepaError, run
 
 def load_config(scale=None):
     """The resolved configuration of the repository that the command is run in."""
-    import yaml
-
     from jepa.config import resolve
+    from jepa.config_file import read
 
-    path = Path("config.yaml")
-    if not path.exists():
-        raise JepaError("there is no config.yaml here; run jepa in the root of the repository.")
-    raw = yaml.safe_load(path.read_text())
+    raw = read("config.yaml")
     if scale:
         raw["scale"] = scale
     return resolve(raw, "workflow/schemas/config.schema.yaml")
@@ -98,10 +94,11 @@ def list_cells(arguments):
 def fetch_one(arguments):
     """Get one dataset as the workflow would, and say where it came from."""
     from jepa.config import source_of
-    from jepa.data.fetch import fetch
+    from jepa.data.fetch import fetch, maze_of
     from jepa.files import write_json
 
     config = load_config(arguments.scale)
+    maze_of(arguments.dataset)
     folder = Path(arguments.out or f"{config['data']['dir']}/{config['scale']}")
     mirror = arguments.mirror or config["data"]["mirror"]
     source = arguments.source or source_of(config, arguments.dataset)
@@ -119,44 +116,55 @@ def export(arguments):
     print(f"{arguments.out}: {arguments.out.stat().st_size / 2**20:.0f} MiB")
 
 
+def pixels(text):
+    """A size of frames that can be drawn: the type of `--size`."""
+    if not text.isdecimal() or not 1 <= int(text) <= 4096:
+        raise JepaError(f"--size is {text!r}; it must be a whole number of pixels from 1 to 4096.")
+    return int(text)
+
+
 def parser():
     main = argparse.ArgumentParser(prog="jepa", description="Tools beside the workflow; the workflow is `snakemake`.")
     commands = main.add_subparsers(required=True, metavar="command")
 
-    def command(name, function, help, among=commands, scale="that of config.yaml"):
+    def add(name, function, help, among=commands, scale="that of config.yaml"):
         sub = among.add_parser(name, help=help, description=function.__doc__)
         if scale:
             sub.add_argument("--scale", help=f"smoke, laptop or paper (default: {scale})")
         sub.set_defaults(function=function)
         return sub
 
-    command("doctor", doctor, "check python, torch, device, GL, disk, memory and data sources")
-    sub = command("cells", list_cells, "list the cell paths of a table, a figure, an arm, a control or a recipe")
+    add("doctor", doctor, "check python, torch, device, GL, disk, memory and data sources")
+    sub = add("cells", list_cells, "list the cell paths of a table, a figure, an arm, a control or a recipe")
     sub.add_argument("name", nargs="?", help="e.g. mop/table3, figure5, mdn, displacement, drop-policy; nothing: all")
     sub.add_argument("--kind", choices=["audits", "evals", "domains"], help="only cells of this kind")
-    sub = command("fetch", fetch_one, "get one dataset from a mirror, by download, or generate it")
+    sub = add("fetch", fetch_one, "get one dataset from a mirror, by download, or generate it")
     sub.add_argument("dataset", help="e.g. pointmaze-teleport-navigate")
     sub.add_argument("--source", choices=["auto", "mirror", "download", "generate"])
     sub.add_argument("--mirror", help="folder searched for the files (default: $JEPA_DATA_MIRROR)")
     sub.add_argument("--out", help="folder to write to (default: that of the workflow)")
-    sub = command("export", export, "write demonstrations with frames as HDF5 with LeWM's columns")
+    sub = add("export", export, "write demonstrations with frames as HDF5 with LeWM's columns")
     sub.add_argument("episodes", type=Path, help="e.g. data/laptop/two_room.h5")
     sub.add_argument("out", type=Path, help="HDF5 file to write")
-    sub.add_argument("--size", type=int, default=224, help="pixels of a frame's side (default: 224)")
-    sub = command("costs", costs, "what jobs took, beside what config.yaml expects and a cluster is asked for")
+    sub.add_argument("--size", type=pixels, default=224, help="pixels of a frame's side (default: 224)")
+    sub = add("costs", costs, "what jobs took, beside what config.yaml expects and a cluster is asked for")
     sub.add_argument("--yaml", action="store_true", help="print the blocks of config.yaml as measured instead")
     slurm = commands.add_parser("slurm", help="check a cluster's settings, clean up after a killed run")
     of_slurm = slurm.add_subparsers(required=True, metavar="command")
-    command("doctor", slurm_doctor, "find settings that make a run fail or hang", of_slurm, "that of the profile")
-    sub = command("clean", slurm_clean, "cancel the jobs that a killed snakemake left, remove its lock", of_slurm, None)
+    add("doctor", slurm_doctor, "find settings that make a run fail or hang", of_slurm, "that of the profile")
+    sub = add("clean", slurm_clean, "cancel the jobs that a killed snakemake left, remove its lock", of_slurm, None)
     sub.add_argument("--dry-run", action="store_true", help="only say what would be done")
     return main
 
 
-def main():
+def command():
     arguments = parser().parse_args()
+    arguments.function(arguments)
+
+
+def main():
     try:
-        run(lambda: arguments.function(arguments))
+        run(command)
     except BrokenPipeError:  # jepa cells | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -1,12 +1,11 @@
 """Read config.yaml: validate it, apply a scale, resolve what one cell depends on."""
 
 import copy
-from pathlib import Path
 
 import jsonschema
-import yaml
 
 from jepa.cells import CONTROLS, EXECUTOR_CONTROLS
+from jepa.config_file import check_values, read
 from jepa.errors import JepaError
 
 
@@ -27,7 +26,8 @@ def resolve(raw, schema_path):
     raw: dict of config.yaml, with `scale` naming a key of `scales`. Returns a dict without `scales` in which every
     size is that of the scale. Raises JepaError in one sentence that names the key, the value and what is allowed.
     """
-    schema = yaml.safe_load(Path(schema_path).read_text())
+    schema = read(schema_path)
+    check_values(raw)
     _validate(raw, schema)
     scale = raw["scale"]
     if scale not in raw["scales"]:
@@ -58,15 +58,21 @@ def _validate(instance, schema):
             f"allowed there: {', '.join(allowed)}."
         )
     value = repr(error.instance)
+    value = value if len(value) < 80 else value[:77] + "..."
+    if "propertyNames" in error.absolute_schema_path:
+        raise JepaError(
+            f"config key `{key}` has the entry {value}; a name there must be {error.schema['description']}."
+        )
     allowed = {
         "enum": lambda: "allowed are " + ", ".join(map(repr, error.validator_value)),
         "minimum": lambda: f"it must be at least {error.validator_value}",
         "exclusiveMinimum": lambda: f"it must be greater than {error.validator_value}",
         "maximum": lambda: f"it must be at most {error.validator_value}",
         "type": lambda: f"it must be of type {error.validator_value}",
+        "pattern": lambda: f"it must be {error.schema['description']}",
         "required": lambda: error.message,
     }.get(error.validator, lambda: error.message)()
-    raise JepaError(f"config key `{key}` is {value if len(value) < 80 else value[:77] + '...'}; {allowed}.")
+    raise JepaError(f"config key `{key}` is {value}; {allowed}.")
 
 
 def _check_names(config):

@@ -8,9 +8,22 @@ class JepaError(Exception):
 
 
 def run(main):
-    """Call `main()`; end with exit code 2 and the message alone when the user has made a mistake."""
+    """Call `main()`; end with exit code 2 and one line when the user has made a mistake or the system refuses a file.
+
+    Everything else is our mistake and keeps its traceback.
+    """
     try:
         main()
     except JepaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        message = str(error)
+    except BrokenPipeError:
+        raise  # whoever read the output has enough of it: no mistake
+    except OSError as error:
+        if error.strerror is None:  # a library's own, which says nothing of a file
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        message = f"the system refuses a file{where}: {error.strerror}; check the path, its permissions and free space."
+    else:
+        return
+    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(2)

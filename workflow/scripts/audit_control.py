@@ -22,7 +22,7 @@ def main():
     parser.add_argument("--provenance", required=True, type=Path)
     arguments = parser.parse_args()
     record, graph = Record(__file__), maze_graph(arguments.maze)
-    crossings = crossing_data.load(arguments.crossings)
+    crossings = crossing_data.load(arguments.crossings, graph)
     heldout = crossing_data.holdout(graph, arguments.seed)
     adjacency, weight = control_graph(arguments.control, graph, heldout, crossings)
     name = {"method": arguments.control, "seed": arguments.seed, "split_seed": arguments.seed}

@@ -1,7 +1,6 @@
 """Train and audit every arm on one domain: raw, gated and off context, beside rows that no model makes."""
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
@@ -10,18 +9,19 @@ from jepa.domains.base import load_arrays
 from jepa.errors import run
 from jepa.files import write_json
 from jepa.provenance import Record, code_hash
+from jepa.settings import Settings, from_json
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, type=Path, help="npz of prepare_domain")
     parser.add_argument("--domain", required=True)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: kind, space, arms, encoder, d, ...")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: kind, space, arms, encoder, d, ...")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()
-    record, settings = Record(__file__), a.settings | {"domain": a.domain}
+    record, settings = Record(__file__), Settings(a.settings | {"domain": a.domain})
     # A killed audit goes on from this folder, unless the code has changed since.
     work = a.out.parent / f".{a.out.stem}-{code_hash(__file__)}"
     result = registry.module(settings["kind"]).audit(load_arrays(a.data), settings, a.seed, work, progress=True)

@@ -1,7 +1,6 @@
 """Audit one trained model by the verification protocol and keep the transition graphs that it proposes."""
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from jepa.files import atomic_path, write_json
 from jepa.planning.graph import active_heads, proposal_graph
 from jepa.provenance import Record
 from jepa.random import rng_of
+from jepa.settings import from_json
 from jepa.training.mop import callables, density, load
 
 
@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--validation", required=True, type=Path, help="crossings of the validation file")
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--arm", required=True)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: gate, match")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: gate, match")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--graphs", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
@@ -32,7 +32,8 @@ def main():
     record, settings = Record(__file__), arguments.settings
     model, config = load(arguments.model.parent)
     maze, seed = config["maze"], config["seed"]
-    graph, crossings = maze_graph(maze), crossing_data.load(arguments.crossings)
+    graph = maze_graph(maze)
+    crossings = crossing_data.load(arguments.crossings, graph)
     heldout, fourier = crossing_data.holdout(graph, seed), config["settings"]["model"]["fourier"]
     predict, embed = callables(model, graph, fourier)
     result = audit(
@@ -47,7 +48,7 @@ def main():
     result["validation"] = validation(
         density(model, graph, fourier),
         embed,
-        crossing_data.load(arguments.validation),
+        crossing_data.load(arguments.validation, graph),
         heldout,
         rng_of("mop", maze, seed, "validation"),
     )

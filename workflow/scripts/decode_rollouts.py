@@ -1,7 +1,6 @@
 """Decode open-loop rollouts of one checkpoint under three action sources, for Figure 2."""
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from jepa.errors import run
 from jepa.evaluation.decoded import BLOCKS, ROWS, decoded_rollouts
 from jepa.files import atomic_path
 from jepa.provenance import Record
+from jepa.settings import from_json
 from jepa.training.qantara import load
 
 
@@ -19,7 +19,7 @@ def main():
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--episodes", required=True, type=Path)
     parser.add_argument("--frames", type=Path, help="their frames, where they are not drawn on the fly")
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: steps of the decoder")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: steps of the decoder")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()

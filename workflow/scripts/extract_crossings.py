@@ -7,7 +7,7 @@ import numpy as np
 
 from jepa.data import crossings
 from jepa.envs.point_maze import maze_graph
-from jepa.errors import run
+from jepa.errors import JepaError, run
 from jepa.provenance import Record
 
 
@@ -19,8 +19,9 @@ def main():
     parser.add_argument("--provenance", required=True, type=Path)
     arguments = parser.parse_args()
     record, graph = Record(__file__), maze_graph(arguments.maze)
-    with np.load(arguments.dataset, allow_pickle=False) as data:
-        found = crossings.extract(data["observations"], data["terminals"], graph)
+    found = crossings.extract(*crossings.read_dataset(arguments.dataset), graph)
+    if not len(found):
+        raise JepaError(f"{arguments.dataset} holds no crossing between cells of {graph.name}; name its own dataset.")
     crossings.save(arguments.out, found, arguments.maze)
     seen = np.unique(np.stack([found.source, found.target]), axis=1).shape[1]
     print(f"{len(found.source)} crossings over {seen} distinct edges; the maze has {graph.edges.sum()}")

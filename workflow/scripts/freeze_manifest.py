@@ -1,19 +1,19 @@
 """Freeze the (start, goal) pairs on which every method is evaluated."""
 
 import argparse
-import json
 from pathlib import Path
 
 from jepa.data import manifest
 from jepa.data.episodes import Episodes
 from jepa.errors import run
+from jepa.settings import from_json
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", required=True, type=Path)
     parser.add_argument(
-        "--settings", required=True, type=json.loads, help="JSON: pairs, offset, budget, holdout, split_seed, protocol"
+        "--settings", required=True, type=from_json, help="JSON: pairs, offset, budget, holdout, split_seed, protocol"
     )
     parser.add_argument("--out", required=True, type=Path)
     arguments = parser.parse_args()

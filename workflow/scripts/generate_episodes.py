@@ -4,13 +4,13 @@ An official file that the configuration names is converted; otherwise the enviro
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from jepa.data import generate_cube, generate_push_t, generate_reacher, generate_two_room, push_t_files
 from jepa.errors import JepaError, run
 from jepa.files import file_hash
 from jepa.provenance import Record
+from jepa.settings import from_json
 
 # Imported by name, so that a generator counts in the hash of this script's code.
 GENERATORS = {
@@ -24,7 +24,7 @@ GENERATORS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--env", required=True, choices=GENERATORS)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: episodes, seed, generator's options")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: episodes, seed, generator's options")
     parser.add_argument("--file", type=Path, help="an official dataset to convert instead of generating one")
     parser.add_argument("--expert", type=Path, help="model.safetensors of a trained demonstrator")
     parser.add_argument("--out", required=True, type=Path)

@@ -1,7 +1,6 @@
 """Measure the two-step fan-out of one trained model, and what Figures 2 and 3 of MoP-JEPA show of it."""
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from jepa.errors import run
 from jepa.evaluation.fanout import measure
 from jepa.files import write_json
 from jepa.provenance import Record
+from jepa.settings import from_json
 from jepa.training.mop import callables, load
 
 
@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--crossings", required=True, type=Path)
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--arm", required=True)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: gate, match")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: gate, match")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     arguments = parser.parse_args()
@@ -34,7 +34,7 @@ def main():
         u, pi = model.predictor(torch.from_numpy(latents))
         return u.numpy(), pi.numpy()
 
-    heldout, crossings = crossing_data.holdout(graph, seed), crossing_data.load(arguments.crossings)
+    heldout, crossings = crossing_data.holdout(graph, seed), crossing_data.load(arguments.crossings, graph)
     result = measure(predict, embed, follow, graph, heldout, crossings, gate=settings["gate"], match=settings["match"])
     write_json(arguments.out, {"method": arguments.arm, "seed": seed, "split_seed": seed, **result})
     record.write(arguments.provenance, inputs=[arguments.crossings, arguments.model], settings=settings, seed=seed)

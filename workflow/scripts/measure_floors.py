@@ -1,7 +1,6 @@
 """Measure floors and ceilings on the frozen pairs: random, stand-still, demonstration replay, goal-blind expert."""
 
 import argparse
-import json
 from pathlib import Path
 
 from jepa.data import manifest
@@ -10,13 +9,14 @@ from jepa.errors import run
 from jepa.evaluation import floors
 from jepa.files import write_json
 from jepa.provenance import Record
+from jepa.settings import from_json
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", required=True, type=Path)
     parser.add_argument("--manifest", required=True, type=Path)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: eval_seeds, holdout, split_seed")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: eval_seeds, holdout, split_seed")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()

@@ -1,19 +1,19 @@
 """Prepare the data of one domain: official files, or what stands in for them, as one npz of plain arrays."""
 
 import argparse
-import json
 from pathlib import Path
 
 from jepa.domains import registry
 from jepa.errors import run
 from jepa.files import file_hash
 from jepa.provenance import Record
+from jepa.settings import from_json
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="name of the dataset; several domains may share it")
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: kind, source, seed, mirror, ...")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: kind, source, seed, mirror, ...")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()

@@ -1,7 +1,6 @@
 """Run the goal-shuffle test of one checkpoint: does the canvas reveal the goal?"""
 
 import argparse
-import json
 from pathlib import Path
 
 from jepa.data import manifest
@@ -10,6 +9,7 @@ from jepa.errors import run
 from jepa.evaluation import goal_shuffle
 from jepa.files import write_json
 from jepa.provenance import Record
+from jepa.settings import from_json
 from jepa.training.qantara import load
 
 
@@ -19,7 +19,7 @@ def main():
     parser.add_argument("--episodes", required=True, type=Path)
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--recipe", default="default", help="name of the model's recipe")
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: eval_seeds and the planner's sizes")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: eval_seeds and the planner's sizes")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--provenance", required=True, type=Path)
     a = parser.parse_args()

@@ -1,11 +1,11 @@
 """Train one MoP-JEPA arm on one maze with one seed. A killed run resumes from its checkpoint."""
 
 import argparse
-import json
 from pathlib import Path
 
 from jepa.errors import run
 from jepa.provenance import Record
+from jepa.settings import from_json
 from jepa.training.mop import train
 
 
@@ -13,7 +13,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crossings", required=True, type=Path)
     parser.add_argument("--maze", required=True)
-    parser.add_argument("--settings", required=True, type=json.loads, help="JSON: model, predictor, training")
+    parser.add_argument("--settings", required=True, type=from_json, help="JSON: model, predictor, training")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--model", required=True, type=Path, help="model.safetensors; the rest is put beside it")
     arguments = parser.parse_args()

@@ -16,11 +16,11 @@ destination. The action of the former was chosen at the destination and would te
 is kept here.
 """
 
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
+from jepa.data.arrays import read_npz
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.random import rng_of
@@ -86,15 +86,51 @@ def save(path, crossings, maze):
         np.savez_compressed(temporary, maze=np.array(maze), **vars(crossings))
 
 
-def load(path):
-    """Read what `save` wrote. Raises JepaError when the file is missing or no file of crossings."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return Crossings(**{name: file[name] for name in Crossings.__dataclass_fields__})
-    except FileNotFoundError:
-        raise JepaError(f"{path} does not exist; run the rule that extracts crossings.") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise JepaError(f"{path} is no file of crossings ({error}); delete it and extract again.") from None
+def load(path, graph):
+    """Read what `save` wrote. Raises JepaError when the file is missing, damaged, or of another maze than `graph`."""
+    arrays = read_npz(path, "crossings", ("maze", *Crossings.__dataclass_fields__))
+    maze = str(arrays.pop("maze"))
+    if maze != graph.name:
+        raise JepaError(f"{path} holds crossings of the maze {maze}, not of {graph.name}; name the right file.")
+    found = Crossings(**arrays)
+    if (problem := _problem(found, graph)) is not None:
+        raise JepaError(f"{path} is no file of crossings ({problem}); delete it and extract again.")
+    return found
+
+
+def read_dataset(path):
+    """Observations (N, 2) float and terminals (N,) of a point-maze dataset. Raises JepaError for another file."""
+    arrays = read_npz(path, "a point-maze dataset", ("observations", "terminals"))
+    observations, terminals = arrays["observations"], arrays["terminals"]
+    if not _are_positions(observations) or terminals.shape != (len(observations),) or terminals.dtype.kind not in "biu":
+        raise JepaError(
+            f"{path} is no point-maze dataset: observations {observations.dtype} {observations.shape} must be finite "
+            f"numbers (N, 2), and terminals {terminals.dtype} {terminals.shape} one flag a row; fetch it again."
+        )
+    return observations, terminals
+
+
+def _are_positions(array):
+    return array.ndim == 2 and array.shape[1] == 2 and array.dtype.kind == "f" and bool(np.isfinite(array).all())
+
+
+def _problem(found, graph):
+    """What is wrong with crossings that were read, in words; None for nothing."""
+    columns = [value for name, value in vars(found).items() if name != "observations"]
+    if not _are_positions(found.observations):
+        return "its observations are not finite positions (N, 2)"
+    if len({column.shape for column in columns}) != 1 or any((c.ndim, c.dtype) != (1, np.int64) for c in columns):
+        return "its columns are not whole numbers of one length"
+    if not len(found):
+        return "it holds no crossing"
+    rows = len(found.observations)
+    for start, length in ((found.first_start, found.first_len), (found.second_start, found.second_len)):
+        # Compared without a sum, which could overflow.
+        if (start < 0).any() or (length < 1).any() or (length > rows).any() or (start > rows - length).any():
+            return f"a visit lies outside of its {rows} rows"
+    if any((cells < 0).any() or (cells >= len(graph.cells)).any() for cells in (found.source, found.target)):
+        return f"a cell is none of the {len(graph.cells)} of the maze"
+    return None
 
 
 def holdout(graph, seed):

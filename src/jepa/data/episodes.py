@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
+from jepa.data.arrays import read_hdf5
 from jepa.data.frames import Frames
-from jepa.envs.registry import render_states
+from jepa.envs.registry import WIDTHS, render_states
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.random import rng_of
@@ -51,13 +52,13 @@ class Episodes:
         """
         try:
             with h5py.File(path, "r") as file:
-                columns = [file[name][:] for name in COLUMNS]
+                columns = read_hdf5(file, COLUMNS)
                 env = str(file.attrs["env"])
         except FileNotFoundError:
             raise JepaError(f"{path} does not exist; run the rule that generates it.") from None
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, ValueError, TypeError, MemoryError) as error:
             raise JepaError(f"{path} is no file of episodes ({error}); delete it and generate it again.") from None
-        _check(path, *columns)
+        _check(path, env, *columns)
         return cls(*columns, env, None if frames is None else Frames.open(frames, columns[0]))
 
     def split(self, holdout=0.1, seed=0, protocol="repaired"):
@@ -181,7 +182,7 @@ def write(path, *, states, actions, target, env, seed, generator, ep_len=None, o
         np.asarray(target, dtype=np.float32),
         np.arange(len(ep_len)) if origin is None else np.asarray(origin, dtype=np.int64),
     )
-    _check(path, *columns)
+    _check(path, env, *columns)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for name, column in zip(COLUMNS, columns, strict=True):
             file.create_dataset(name, data=column)
@@ -224,19 +225,33 @@ def export_lewm(episodes, path, size=224):
             pixels[part] = render_states(episodes.env, episodes.states[part], size).transpose(0, 2, 3, 1)
 
 
-def _check(path, states, actions, ep_len, ep_offset, target, origin):
+def _check(path, env, states, actions, ep_len, ep_offset, target, origin):
     """Raise JepaError with the first thing that is wrong with episodes."""
 
     def refuse(problem):
         raise JepaError(f"{path}: {problem}; generate it again.")
 
+    if env not in WIDTHS:
+        refuse(f"its environment {env!r} is none of {', '.join(WIDTHS)}")
+    counts = (ep_len, ep_offset, origin)
+    if any(column.ndim != 1 or column.dtype.kind != "i" for column in counts) or len(ep_len) != len(ep_offset):
+        refuse("its lengths, offsets and origins are not lists of whole numbers")
+    if any(column.dtype.kind != "f" for column in (states, actions, target)):
+        refuse("its states, actions and targets are not numbers")
     if not len(ep_len):
         refuse("it holds no episode")
     if states.ndim != 2 or actions.ndim != 2 or len(states) != len(actions):
         refuse(f"states {states.shape} and actions {actions.shape} do not have one row each a step")
+    if (states.shape[1], actions.shape[1]) != WIDTHS[env]:
+        refuse(f"states {states.shape} and actions {actions.shape} are not {env}'s {WIDTHS[env]} wide")
     if (ep_len < 1).any():
         refuse(f"episode {int(np.argmax(ep_len < 1))} has no rows")
-    if ep_len.sum() != len(states) or not np.array_equal(ep_offset, np.cumsum(ep_len) - ep_len):
+    # One by one first: a sum of numbers that are too large could overflow to the right one.
+    if (
+        (ep_len > len(states)).any()
+        or ep_len.sum() != len(states)
+        or not np.array_equal(ep_offset, np.cumsum(ep_len) - ep_len)
+    ):
         refuse(f"the episodes do not lie end to end over the {len(states)} rows")
     if not len(target) == len(origin) == len(ep_len):
         refuse(f"there are {len(target)} targets and {len(origin)} origins for {len(ep_len)} episodes")

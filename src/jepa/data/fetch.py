@@ -49,7 +49,7 @@ def fetch(dataset, train_path, val_path, *, source="auto", mirror=None, seed, tr
     """
     if source not in SOURCES:
         raise JepaError(f"data.source is {source!r}, but must be one of {', '.join(SOURCES)}.")
-    entry, spec = registry.entry(dataset), _spec(dataset)
+    spec, entry = maze_of(dataset), registry.entry(dataset)
     train_path, val_path = Path(train_path), Path(val_path)
     with _staging(train_path.parent / f".{train_path.stem}.staging") as folder:
         staged = {train_path: folder / "train.npz", val_path: folder / "val.npz"}
@@ -70,6 +70,14 @@ def fetch(dataset, train_path, val_path, *, source="auto", mirror=None, seed, tr
             os.replace(staged[train_path], train)
             os.replace(staged[val_path], val)
     return {"dataset": dataset, "seed": seed if facts["source"] == "generate" else None} | facts
+
+
+def maze_of(dataset):
+    """The MazeSpec of a dataset. Raises JepaError, naming those that there are, for one that is of no point maze."""
+    specs = {spec.dataset: spec for spec in MAZES.values()}
+    if dataset not in specs:
+        raise JepaError(f"{dataset!r} is no dataset of a point maze; choose one of {', '.join(specs)}.")
+    return specs[dataset]
 
 
 def validate_maze_dataset(path):
@@ -191,10 +199,6 @@ def _trust(entry, otherwise):
     weak = [name for name, value in trust.items() if value == otherwise]
     message = f"No checksum is known for {', '.join(weak)}: {otherwise}." if weak else "All checksums hold."
     return {"trust": trust, "message": message}
-
-
-def _spec(dataset):
-    return next(spec for spec in MAZES.values() if spec.dataset == dataset)
 
 
 def _mirror_answer(entry, mirror):

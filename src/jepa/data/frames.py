@@ -8,6 +8,8 @@ A window begins at a row that has a frame; with a stride that divides the frame-
 
 import hashlib
 import multiprocessing
+import os
+import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from jepa.data.arrays import read_hdf5
 from jepa.envs.registry import render_states, use_quality
 from jepa.errors import JepaError
 from jepa.files import atomic_path
@@ -36,14 +39,17 @@ class Frames:
         or of other episodes."""
         try:
             with h5py.File(path, "r") as file:
-                shown, frames = file["row"][:], file["frames"]
+                (shown,), frames = read_hdf5(file, ["row"]), file["frames"]
                 digest, offset, shape = file.attrs["states"], frames.id.get_offset(), frames.shape
+                if frames.dtype != np.uint8 or shape[1:] != (3, shape[-1], shape[-1]) or offset is None:
+                    raise ValueError(f"frames are {frames.dtype} {shape}, not plain uint8 (R, 3, size, size)")
             mapped = np.memmap(path, np.uint8, "r", offset, shape)
         except FileNotFoundError:
             raise JepaError(f"{path} does not exist; run the rule that renders it.") from None
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, MemoryError) as error:
             raise JepaError(f"{path} is no file of frames ({error}); delete it and render it again.") from None
-        if digest != _digest(states) or len(shown) != shape[0]:
+        rows_fit = shown.dtype.kind == "i" and shown.shape == shape[:1] and ((shown >= 0) & (shown < len(states))).all()
+        if digest != _digest(states) or not rows_fit:
             raise JepaError(f"{path} shows other episodes; delete it and render it again.")
         position = np.full(len(states), -1, dtype=np.int64)
         position[shown] = np.arange(len(shown))
@@ -98,7 +104,8 @@ def _rendered(jobs, workers):
         yield from map(_render, jobs)
         return
     # Started afresh: a GL context does not survive a fork.
-    with ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn")) as pool:
+    start = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), start, initializer=_end_with_parent) as pool:
         under_way = deque()
         for job in jobs:
             under_way.append(pool.submit(_render, job))
@@ -106,6 +113,16 @@ def _rendered(jobs, workers):
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+
+
+def _end_with_parent():
+    """Let this worker end when its parent is killed: the queue that it waits at would keep it for ever."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _digest(states):

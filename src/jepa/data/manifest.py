@@ -57,11 +57,23 @@ def verify(manifest, episodes=None, name="The evaluation manifest"):
         raise JepaError(f"{name} is no evaluation manifest; delete it and run again.")
     if manifest["hash"] != _hash(manifest):
         raise JepaError(f"{name} does not fit its hash, so it was edited or damaged; delete it and run again.")
+    if not _holds_pairs(manifest):
+        raise JepaError(f"{name} holds no pairs of rows that count from 0; delete it and run again.")
     if episodes is not None:
         rows = len(episodes.states)
         inside = all(0 <= pair[row] < rows for pair in manifest["pairs"] for row in ("start_row", "goal_row"))
         if manifest["env"] != episodes.env or not inside or manifest["states"] != _digest(episodes, manifest["pairs"]):
             raise JepaError(f"{name} was drawn from another dataset; delete it and run again.")
+
+
+def _holds_pairs(manifest):
+    """Whether all that evaluation reads is there and is a whole number."""
+    pairs = manifest["pairs"]
+    numbers = [manifest["offset"], manifest["budget"]]
+    if not isinstance(pairs, list) or not pairs or not all(isinstance(pair, dict) for pair in pairs):
+        return False
+    numbers += [pair.get(key) for pair in pairs for key in ("episode", "start_row", "goal_row")]
+    return all(type(number) is int and number >= 0 for number in numbers)
 
 
 def starts_and_goals(episodes, manifest):

@@ -27,6 +27,7 @@ from jepa.errors import JepaError
 
 DATASET = "pusht_human"
 SOURCES = ("auto", "mirror", "download", "generate")
+CODECS = ("blosc", "gzip", "lz4", "zlib", "zstd")
 OFFICIAL_EPISODES = 18_685  # of DINO-WM's training split, from which LeWM's file is made
 COLUMNS = 7  # of a released state: agent, block, angle, agent's velocity
 
@@ -142,8 +143,10 @@ def convert(path_in, path_out):
         else:
             with _plain_hdf5(path_in, Path(path_out).parent) as plain:
                 generator, (states, actions, ep_len) = "LeWM's dataset (Hub HDF5)", _from_lewm(plain)
-    except (OSError, KeyError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise JepaError(f"{path_in} is no full dataset of Push-T ({error}); fetch it again.") from None
+    except JepaError:
+        raise
+    except Exception as error:  # torch, pickle, zipfile, zstandard and h5py raise a dozen kinds for damaged files
+        raise JepaError(f"{path_in} is no full dataset of Push-T ({error!r}); fetch it again.") from None
     states = np.concatenate([states, np.zeros((len(states), Simulator.state_dim - COLUMNS), np.float32)], axis=1)
     last = np.cumsum(ep_len) - 1
     actions[last] = np.nan
@@ -243,6 +246,8 @@ def _zarr_array(file, names, key):
 def _decoder(compressor):
     if compressor is None:
         return lambda content: content
+    if compressor.get("id") not in CODECS:  # one of the others, `pickle`, would run what it reads
+        raise JepaError(f"A zarr array is packed by {compressor.get('id')!r}, not by one of {', '.join(CODECS)}.")
     try:
         import numcodecs
     except ImportError:

@@ -11,6 +11,7 @@ from jepa.errors import JepaError
 
 REGISTRY = Path(__file__).with_name("registry.yaml")
 TRUST = ("bytes", "published", "single", "tofu")
+UNCHANGED = ("https://", "http://127.0.0.1:")  # addresses from which nobody on the way can change a file
 _HUB = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)@([\w.-]+)/(.+)")
 _ENTRY_KEYS = {"urls", "files", "licence", "notes"}
 _FILE_KEYS = {"trust", "sha256", "md5", "bytes", "mirror_only"}
@@ -101,6 +102,10 @@ def _file(name, facts, urls, where):
     if (trust == "tofu") != (sha256 is None and md5 is None):
         raise JepaError(f"{where}: trust tofu means that no checksum is known; every other trust needs one.")
     sources = [] if facts.get("mirror_only") else [resolve(url.replace("{file}", name)) for url in urls]
+    if trust == "tofu" and not all(source.startswith(UNCHANGED) for source in sources):
+        raise JepaError(
+            f"{where}: an http:// address needs a checksum, because anybody on the way can change the file."
+        )
     return RemoteFile(name, tuple(sources), trust, sha256, md5, size)
 
 

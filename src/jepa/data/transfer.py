@@ -130,7 +130,9 @@ def _attempt(url, part, timeout, progress):
             raise Interrupted("it refused to resume")
         if not response.ok:
             raise Unusable(f"HTTP {response.status_code}")
-        if url.startswith("https:") and not response.url.startswith("https:"):
+        # Every stop counts: what came back to https on the way may have been changed before.
+        stops = [stop.url for stop in (*response.history, response)]
+        if url.startswith("https:") and not all(stop.startswith("https:") for stop in stops):
             raise Unusable("it redirects to an unencrypted address")
         if _is_page(response):
             raise Unusable(WEB_PAGE)

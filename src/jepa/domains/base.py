@@ -6,10 +6,10 @@ jepa.domains.compare trains every arm on the train rows and reads each raw, gate
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
+from jepa.data.arrays import read_npz
 from jepa.errors import JepaError
 
 BETTER = ("lower", "higher")
@@ -103,12 +103,5 @@ def _check_values(name, array):
 
 
 def load_arrays(path):
-    """The arrays of an npz file by name; nothing is unpickled. Raises JepaError when it is missing or damaged."""
-    path = Path(path)
-    if not path.is_file():
-        raise JepaError(f"{path} does not exist; run the rule that prepares it.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds for damaged files
-        raise JepaError(f"{path} cannot be read ({error}); delete it and run again.") from None
+    """The arrays that prepare_domain wrote, by name. Raises JepaError when the file is missing or damaged."""
+    return read_npz(path, "a domain's arrays")

@@ -89,10 +89,12 @@ class Actor:
             tensors = load_file(folder / "model.safetensors")
             count = len(tensors) // 2
             layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(count)]
-        except (OSError, SafetensorError, KeyError) as error:
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise JepaError(f"{folder} holds no actor ({error}); train it again with train_expert.py.") from None
         widths = [OBSERVATION, *(len(bias) for _, bias in layers)]
         shapes = [weight.shape for weight, _ in layers]
+        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+            raise JepaError(f"The actor in {folder} has weights that are not finite; train it again.")
         if shapes != list(zip(widths[1:], widths[:-1], strict=True)) or widths[-1] != 2:
             raise JepaError(
                 f"The actor in {folder} has layers of {widths}, not from {OBSERVATION} to 2; train it again."

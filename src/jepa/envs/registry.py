@@ -3,6 +3,8 @@
 from jepa.errors import JepaError
 
 ENVIRONMENTS = ("push_t", "two_room", "cube", "reacher")
+# Width of a state and of a raw action, as the simulators have them: known here without their libraries.
+WIDTHS = {"push_t": (10, 2), "two_room": (2, 2), "cube": (41, 5), "reacher": (4, 2)}
 
 
 def simulator(env_name, n):

@@ -14,6 +14,7 @@ from jepa.planning.control import control, latency, policy_of
 from jepa.random import seed_of
 
 PLANNER = ("candidates", "elites", "iterations", "horizon")
+TIMED = ("latency_ms", "batch_latency_ms")  # of what `evaluate` returns; the rest is the same in every run
 
 
 def evaluate(model, episodes, manifest, dispatch, k, settings, seed):

@@ -21,6 +21,11 @@ def number(value, digits=3):
     return f"−{text}" if value < 0 and text.strip(".0") else text
 
 
+def plain(text):
+    """Text from data as Markdown: nothing in it is a tag of HTML, which Markdown would pass on to a page."""
+    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text)
+
+
 def is_missing(value):
     """True for None and NaN: an empty cell of a CSV."""
     return value is None or math.isnan(value)

@@ -9,8 +9,9 @@ from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.random import rng_of
 from jepa.reporting import domain_grid
-from jepa.reporting.layout import TAGS, methods_of, places_of, quantity_of
+from jepa.reporting.layout import TAGS, cells_of, methods_of, places_of, quantity_of
 from jepa.reporting.papers import paper_of
+from jepa.reporting.qantara_grid import TIMED
 from jepa.reporting.quantities import UNDEFINED, rank_among
 from jepa.reporting.records import read_generators, read_tags
 
@@ -141,12 +142,30 @@ def read_measurements(path):
         raise JepaError(f"The measurements {path} cannot be read ({error}); run the rule that writes them.") from None
     if list(rows.columns) != COLUMNS:
         raise JepaError(f"{path} must have the columns {', '.join(COLUMNS)}; run the rule that writes it again.")
+    unknown = sorted(set(rows["tag"]) - {"", *TAGS})
+    if unknown:
+        raise JepaError(f"{path} has the unknown data tag {unknown[0]!r}; run the rule that writes it again.")
     return rows
 
 
-def join_measurements(files, out):
-    """Concatenate the tidy rows of several tables into the CSV `out`, in the order given."""
-    _write(pd.concat([read_measurements(path) for path in files], ignore_index=True), out)
+def join_measurements(files, out, timings):
+    """Concatenate the tidy rows of several tables, in the order given, into two CSV files.
+
+    out: every number that another run gives again, digit for digit on the same kind of machine. timings: the others.
+    """
+    rows = pd.concat([read_measurements(path) for path in files], ignore_index=True)
+    cells = {cell for paper in rows["paper"].unique() for cell in _timed(paper)}
+    timed = [cell in cells for cell in rows[KEYS].itertuples(index=False, name=None)]
+    _write(rows[~pd.Series(timed, dtype=bool)], out)
+    _write(rows[pd.Series(timed, dtype=bool)], timings)
+
+
+def _timed(paper):
+    """Cells of a paper's tables that tell what a clock says: (paper, table, row, column) of each."""
+    for name, table in paper_of(paper).tables.items():
+        for row, column, quantity in cells_of(table):
+            if (quantity or "").partition(":")[0] in TIMED:
+                yield (paper, name, row.key, column.key)
 
 
 def _write(rows, out):

@@ -10,13 +10,13 @@ rollouts (Figure 2), one file an environment: env () str; rows (R,) str, labels 
 """
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from jepa.data.arrays import read_npz
 from jepa.errors import JepaError
 from jepa.reporting import style
 from jepa.reporting.qantara_grid import ENVS, PROTOCOLS
@@ -161,11 +161,7 @@ def _grid(figure, result, tag, tile, left, top):
 
 
 def _load(path, needed):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise JepaError(f"{path} cannot be read ({error}); delete it and run the rule that writes it.") from None
+    arrays = read_npz(path, "what this figure shows")
     missing = [name for name in needed if name not in arrays]
     if missing:
         raise JepaError(f"{path} lacks `{missing[0]}`; delete it and run the rule that writes it again.")

@@ -80,6 +80,7 @@ FROM_DENSE = (
 BESIDE_REFERENCE = ("over_reference",)  # ... and those of the default recipe
 BESIDE_FLOOR = ("sr", "unsolved")  # quantities that are compared with random actions on the same pairs
 FROM_FLOORS = ("pairs", "solved")
+TIMED = ("latency", "speedup")  # quantities that a clock tells: another run gives other numbers
 FROM_SHUFFLE = (
     "canvas",
     "shuffle",
@@ -91,15 +92,16 @@ FROM_SHUFFLE = (
 
 
 def cells_of(quantity, methods, places):
-    """Cells that a quantity reads: ("evals", recipe, env, "cem-k4"), ("dense" or "goal_shuffle", recipe, env), or
-    ("floors", env)."""
+    """Cells that a quantity reads: ("evals" or "timings", recipe, env, "cem-k4"), ("dense" or "goal_shuffle", recipe,
+    env), or ("floors", env)."""
     name, _, argument = quantity.partition(":")
     dispatches = DISPATCH.findall(argument)
     recipes = [method for method in methods if method not in FLOORS]
     of_floors = len(recipes) < len(methods) or name in FROM_FLOORS or (recipes and name in BESIDE_FLOOR)
     cells = [("floors", env) for env in places if of_floors]
     for env in places:
-        cells += [("evals", recipe, env, dispatch) for recipe in recipes for dispatch in dispatches]
+        played = "timings" if name in TIMED else "evals"
+        cells += [(played, recipe, env, dispatch) for recipe in recipes for dispatch in dispatches]
         if name in FROM_DENSE:
             read = [*recipes, "default"] if name in BESIDE_REFERENCE else recipes
             cells += [("dense", recipe, env) for recipe in read]
@@ -121,7 +123,8 @@ def runs(config):
         for env in _known(grid.get("envs", qantara["environments"]), qantara):
             found |= {("floors", env): 0}
             for recipe in grid["recipes"]:
-                cells = [("evals", recipe, env, f"{dispatch}-k{k}") for dispatch, k in grid["evals"]]
+                played = [f"{dispatch}-k{k}" for dispatch, k in grid["evals"]]
+                cells = [(kind, recipe, env, name) for kind in ("evals", "timings") for name in played]
                 for cell in [("dense", recipe, env), *cells]:
                     found[cell] = max(grid["seeds"], found.get(cell, 0))
                 if recipe == "default":

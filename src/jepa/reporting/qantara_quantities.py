@@ -213,7 +213,7 @@ def _diagnostic(records, name):
 
 
 def _latencies(runs, method, env, dispatch):
-    return _diagnostic(runs.get("evals", method, env, dispatch), "latency_ms")
+    return _diagnostic(runs.get("timings", method, env, dispatch), "latency_ms")
 
 
 def _across(places, measure_of):

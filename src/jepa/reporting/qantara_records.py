@@ -11,6 +11,7 @@ from jepa.reporting.records import Record
 
 NEEDED = {  # kind: keys and types by which a file is known and without which it is refused
     "evals": {"recipe": str, "env": str, "seed": int, "dispatch": str, "k": int, "episodes": list, "manifest": dict},
+    "timings": {"recipe": str, "env": str, "seed": int, "dispatch": str, "k": int, "latency_ms": None},
     "dense": {"recipe": str, "env": str, "seed": int, "forward_error": None},
     "floors": {"env": str, "floors": dict, "manifest": dict},
     "goal_shuffle": {"recipe": str, "env": str, "seed": int, "goal_shuffle": dict, "manifest": dict},
@@ -18,8 +19,8 @@ NEEDED = {  # kind: keys and types by which a file is known and without which it
 
 
 class Runs:
-    """Results by cell, ordered by seed: ("evals", recipe, env, "cem-k4"), ("dense", recipe, env), ("floors", env),
-    ("goal_shuffle", recipe, env)."""
+    """Results by cell, ordered by seed: ("evals" or "timings", recipe, env, "cem-k4"), ("dense" or "goal_shuffle",
+    recipe, env), ("floors", env)."""
 
     def __init__(self, files=()):
         self._by_cell = {}
@@ -29,12 +30,13 @@ class Runs:
             data = record.data
             cell = {
                 "evals": lambda d: ("evals", d["recipe"], d["env"], f"{d['dispatch']}-k{d['k']}"),
+                "timings": lambda d: ("timings", d["recipe"], d["env"], f"{d['dispatch']}-k{d['k']}"),
                 "dense": lambda d: ("dense", d["recipe"], d["env"]),
                 "floors": lambda d: ("floors", d["env"]),
                 "goal_shuffle": lambda d: ("goal_shuffle", d["recipe"], d["env"]),
             }[kind](data)
             self._by_cell.setdefault(cell, []).append(record)
-            if kind != "dense":
+            if kind not in ("dense", "timings"):
                 _check_protocol(record, protocols)
                 _check_manifest(record, manifests)
         self._protocols = {env: protocol for env, (protocol, _) in protocols.items()}
@@ -71,8 +73,8 @@ def _read(path):
                 raise JepaError(f"{path} is of the unknown environment `{data['env']}`; known are {', '.join(ENVS)}.")
             return kind, Record(str(path), data)
     raise JepaError(
-        f"{path} is neither an evaluation, nor dense diagnostics, nor floors, nor a goal-shuffle test of Qantara; "
-        "delete it and run its rule again."
+        f"{path} is neither an evaluation, nor its timing, nor dense diagnostics, nor floors, nor a goal-shuffle test "
+        "of Qantara; delete it and run its rule again."
     )
 
 

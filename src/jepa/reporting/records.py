@@ -42,7 +42,7 @@ class Record:
     def number(self, path):
         """The number at a dotted path as a float; None where it is undefined. Raises JepaError for anything else."""
         value = self.at(path)
-        if value is not None and not isinstance(value, int | float):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise JepaError(f"{self.path} has {value!r} at `{path}`, not a number; delete it and run its rule again.")
         return None if value is None else float(value)
 

@@ -235,10 +235,10 @@ def as_markdown(table, grids, note, groups):
             if row.group != last:
                 parts.append(f"| *{groups[row.group]}* |" + " |" * len(labels))
                 last = row.group
-            texts = [f"**{cell.text}**" if cell.best else cell.text for cell in cells]
-            parts.append(f"| {grid.label(row, tag)} | " + " | ".join(texts) + " |")
+            texts = [f"**{formats.plain(cell.text)}**" if cell.best else formats.plain(cell.text) for cell in cells]
+            parts.append(f"| {formats.plain(grid.label(row, tag))} | " + " | ".join(texts) + " |")
         parts += ["", *(f"{line}\n" for line in grid.notes)]
-    return "\n".join([*parts, *table.notes, *([""] if table.notes else []), note, ""])
+    return "\n".join([*parts, *table.notes, *([""] if table.notes else []), formats.plain(note), ""])
 
 
 def escape(text):

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from jepa.errors import JepaError
 from jepa.files import atomic_path
 from jepa.models import sigreg
+from jepa.training.adamw import AdamW
 
 CHUNK = 100  # steps drawn, logged and made resumable together
 
@@ -63,7 +64,6 @@ def fit(
     clip=None,
     precision="fp32",
     watch=None,
-    clock=False,
     every_seconds=30.0,
     progress=True,
 ):
@@ -76,12 +76,11 @@ def fit(
         names what is trained; a checkpoint with another one is ignored. It is written every `every_seconds`, and on
         SIGTERM (a preempted or cancelled Slurm job), which then ends the process at the end of the present chunk.
     warmup, lr_floor: see cosine_rate. clip: largest norm of the gradient, None for any. precision: fp32, or bf16 for
-        autocast. watch(row), if given, sees each row of the history and may refuse it. clock: add steps_per_second
-        to the rows, which makes two runs differ.
+        autocast. watch(row), if given, sees each row of the history and may refuse it.
     Raises JepaError when the loss stops being finite: it names the step, the parts of the loss and the likely cause.
     """
     checkpoint = Path(checkpoint)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    optimizer = AdamW(model.parameters(), weight_decay)
     device = next(model.parameters()).device.type
     first, history = _resume(checkpoint, fingerprint, model, optimizer)
     saved = time.monotonic()
@@ -89,26 +88,23 @@ def fit(
     with deferred() as stop:
         for start in range(first, steps, CHUNK):
             size = min(CHUNK, steps - start)
-            began, totals, losses = time.monotonic(), {}, []
+            totals, losses = {}, []
             for step, batch in enumerate(draw(start // CHUNK, size), start):
-                for group in optimizer.param_groups:
-                    group["lr"] = cosine_rate(step, steps, lr, lr_floor, warmup)
+                rate = cosine_rate(step, steps, lr, lr_floor, warmup)
                 with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
                     loss, info = model.loss(*batch)
                 optimizer.zero_grad()
                 loss.backward()
                 if clip is not None:
                     torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-                optimizer.step()
+                optimizer.step(rate)
                 model.after_step()
                 losses.append(loss.detach())
                 for name, value in info.items():
                     totals[name] = totals.get(name, 0) + value
-            row = {"step": start + size, "lr": optimizer.param_groups[0]["lr"], "loss": float(loss.detach())}
+            row = {"step": start + size, "lr": rate, "loss": float(loss.detach())}
             row |= {name: float(total) / size for name, total in totals.items()}
             _refuse_nan(row, start, losses, draw)
-            if clock:
-                row["steps_per_second"] = size / (time.monotonic() - began)
             if watch is not None:
                 watch(row)
             history.append(row)
@@ -165,8 +161,7 @@ def collapse_watch(column, collapsed, patience=3):
 
 def _save(path, fingerprint, model, optimizer, step, history):
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.tensors().items()}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     metadata = {"fingerprint": fingerprint, "step": str(step), "history": json.dumps(history)}
     with atomic_path(path) as temporary:
@@ -186,12 +181,16 @@ def _resume(path, fingerprint, model, optimizer):
     except Exception as error:
         print(f"{path} cannot be read ({error}); training starts from the beginning.")
         return 0, []
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    state = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    print(f"resumed from {path} at step {metadata['step']}")
-    return int(metadata["step"]), json.loads(metadata["history"])
+    try:
+        step, history = int(metadata["step"]), json.loads(metadata["history"])
+        parts = {"model": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            part, _, key = name.partition(".")
+            parts[part][key] = tensor
+        model.load_state_dict(parts["model"])
+        optimizer.load(parts["optimizer"])
+    except (RuntimeError, KeyError, ValueError) as error:  # the model may be half loaded: no way on from here
+        reason = " ".join(str(error).split())
+        raise JepaError(f"{path} does not fit the model ({reason[:300]}); delete it and train again.") from None
+    print(f"resumed from {path} at step {step}")
+    return step, history

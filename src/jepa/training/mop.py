@@ -5,16 +5,15 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from jepa.data import crossings as crossing_data
 from jepa.envs.point_maze import maze_graph
-from jepa.files import atomic_path, file_hash, read_json, write_json
+from jepa.files import file_hash, write_csv, write_json
 from jepa.models.jepa import WorldModel
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import fit, participation_ratio
-from jepa.training.weights import load_weights, save_weights
+from jepa.training.weights import load_weights, read_config, save_weights
 
 
 def build(settings):
@@ -65,7 +64,7 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     out = Path(out)
     training = settings["training"]
     graph = maze_graph(maze)
-    crossings = crossing_data.load(crossings_path)
+    crossings = crossing_data.load(crossings_path, graph)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(seed_of("mop", maze, seed, "init"))
     model = build(settings).to(device)
@@ -89,8 +88,7 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
     effective = participation_ratio(model.embed(centres.to(device)))
     if effective < 1.2:
         print(f"warning: the latents of the {maze} cells span {effective:.2f} dimensions: the encoder collapsed.")
-    with atomic_path(out / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_csv(out / "history.csv", history)
     write_json(out / "config.json", {"maze": maze, "seed": seed, "settings": settings})
     save_weights(model, out, fingerprint)
     checkpoint.unlink(missing_ok=True)
@@ -105,7 +103,7 @@ def train(crossings_path, maze, settings, seed, out, progress=True):
 def load(folder):
     """The trained WorldModel in `folder` and its config {maze, seed, settings}. Raises JepaError when damaged."""
     folder = Path(folder)
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     model = build(config["settings"])
     load_weights(model, folder)
     return model.eval(), config

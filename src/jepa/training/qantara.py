@@ -4,13 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from jepa.data.episodes import Episodes, clip_split
 from jepa.envs.registry import use_quality
 from jepa.errors import JepaError
-from jepa.files import atomic_path, file_hash, read_json, write_json
+from jepa.files import file_hash, write_csv, write_json
 from jepa.models.dino_wm import DinoWM
 from jepa.models.gcbc import GCBC
 from jepa.models.lewm import LeWM
@@ -18,7 +17,7 @@ from jepa.models.pldm import PLDM
 from jepa.models.qantara import Qantara
 from jepa.random import rng_of, seed_of
 from jepa.training.loop import collapse_watch, fit
-from jepa.training.weights import load_weights, save_weights
+from jepa.training.weights import load_weights, read_config, save_weights
 
 KINDS = {"qantara": Qantara, "lewm": LeWM, "pldm": PLDM, "gcbc": GCBC, "dino_wm": DinoWM}
 
@@ -61,8 +60,8 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
     """Train the recipe `settings` and write model.safetensors, config.json, history.csv into `out`.
 
     frames: file of the episodes' frames, None where they are drawn on the fly.
-    history.csv has a row per 100 steps: step, lr, loss, bridge (Eq. 8), flow (Eq. 9), sigreg, participation_ratio,
-    steps_per_second. Seeds are paired: every recipe of a seed with the same T sees the same windows.
+    history.csv has a row per 100 steps: step, lr, loss, bridge (Eq. 8), flow (Eq. 9), sigreg, participation_ratio.
+    Seeds are paired: every recipe of a seed with the same T sees the same windows.
     Returns facts for the provenance (device, parameters, final).
     """
     out, training, data = Path(out), settings["training"], settings["data"]
@@ -91,13 +90,11 @@ def train(dataset_path, env, settings, seed, out, *, frames=None, progress=True)
         clip=training["clip"],
         precision=training["precision"],
         watch=collapse_watch(*alarm) if alarm else None,
-        clock=True,
         checkpoint=checkpoint,
         fingerprint=fingerprint,
         progress=progress,
     )
-    with atomic_path(out / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_csv(out / "history.csv", history)
     write_json(
         out / "config.json",
         {"env": env, "seed": seed, "settings": settings, "action_dim": model.action_dim, "parameters": parameters},
@@ -118,7 +115,7 @@ def load(folder):
     Raises JepaError when it is damaged.
     """
     folder = Path(folder)
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     use_quality(config["env"], config["settings"]["data"].get("quality"))
     model = build(config["settings"], config["action_dim"])
     load_weights(model, folder)
