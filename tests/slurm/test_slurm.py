@@ -22,7 +22,7 @@ from jepa.reporting.contents import PAPERS, tables
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 BIN = Path(sys.executable).parent
-LONG = 20_000  # steps of the arm mop-20k: half a minute, so that it can be disturbed
+LONG = 10_000  # steps of a training that is disturbed: five seconds on a fast machine, half a minute on a slow one
 ACTIVE = {"PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING"}
 
 
@@ -66,21 +66,21 @@ class Root(Workflow):
         return [job for job in self.jobs() if job["JobState"] in ACTIVE]
 
     def begin_training(self, seed):
-        """(master, its Slurm job, the cell) once a training of the arm mop-20k has come some way."""
+        """(master, its Slurm job, the cell) once a training of the arm mop-long has come some way."""
         cell = Cell(self.folder, seed)
         master = self.start(f"snakemake --profile slurm {cell.target}")
-        wait_until(lambda: cell.progress() >= LONG // 10, lambda: self.output.read_text(), master)
+        wait_until(lambda: cell.progress() >= LONG // 20, lambda: self.output.read_text(), master)
         (job,) = self.active()
         assert job["JobState"] == "RUNNING"
         return master, job, cell
 
 
 class Cell:
-    """One training of the arm mop-20k."""
+    """One training of the arm mop-long."""
 
     def __init__(self, root, seed):
-        self.target = f"results/smoke/models/mop/mop-20k/teleport/seed{seed}/model.safetensors"
-        self.log = root / f"logs/smoke/models/mop/mop-20k/teleport/seed{seed}.log"
+        self.target = f"results/smoke/models/mop/mop-long/teleport/seed{seed}/model.safetensors"
+        self.log = root / f"logs/smoke/models/mop/mop-long/teleport/seed{seed}.log"
         self.folder = (root / self.target).parent
 
     def said(self):
@@ -117,10 +117,11 @@ def less(config):
     qantara["goal_shuffle"]["envs"] = []
     for name in set(qantara["grids"]) - {"headline"}:
         qantara["grids"][name]["envs"] = []
+    qantara["grids"]["headline"]["evals"] = [["cem", 4]]
     mop["mazes"] = ["teleport"]
     for name, grid in mop["grids"].items():
         grid["mazes"] = ["teleport"] if name == "planning" else []
-    mop["grids"]["planning"]["arms"] = ["dense", "mop"]
+    mop["grids"]["planning"]["arms"] = ["mop"]
     mop["execution"]["arms"] = ["mop"]
     mop["domains"]["cells"] = {"taxi-position": mop["domains"]["cells"]["taxi-position"]}
     smoke["mop"] |= {"seeds": 1, "grids": {}}
@@ -149,8 +150,11 @@ def tabled(slurm, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def crossed(slurm, tmp_path_factory):
-    """A root with the data that the arm mop-20k is trained on, and that arm alone."""
-    root = Root(tmp_path_factory.mktemp("crossed") / "root")
+    """A root with the data that the arm mop-long is trained on, and that arm alone."""
+    long = {"predictor": {"kind": "mop"}, "training": {"steps": LONG}}
+    root = Root(
+        tmp_path_factory.mktemp("crossed") / "root", lambda config: config["mop"]["arms"].update({"mop-long": long})
+    )
     status, said = root.type("snakemake --profile slurm data/smoke/crossings/teleport.npz")
     assert status == 0, said
     return root
@@ -190,7 +194,7 @@ def test_costs_are_read_from_jobs_on_a_cluster(tabled):
     status, said = tabled.type("jepa costs --scale smoke")
     assert status == 0
     rules = {line.split()[0]: line.split() for line in said.splitlines()[1:]}
-    assert rules["train_mop"][1] == "2" and rules["print_table"][1] == "16" and "train_qantara" in rules
+    assert rules["train_mop"][1] == "1" and rules["print_table"][1] == "16" and "train_qantara" in rules
 
 
 def test_again_it_does_nothing(tabled):
@@ -232,15 +236,14 @@ def test_after_kill_9_of_the_master_the_training_is_resumed(crossed):
     master.wait()
     status, said = crossed.type("jepa slurm doctor")
     assert status == 1 and "1 of this folder are queued or running" in said and "jepa slurm clean" in said
-    status, said = crossed.type(f"snakemake --profile slurm {cell.target}")
-    assert status != 0 and "lock" in said.lower()
+    assert list((crossed.folder / ".snakemake/locks").iterdir())
     status, said = crossed.type("jepa slurm clean")
     assert status == 0 and f"cancelling {job['JobId']} (RUNNING)" in said and "removed Snakemake's lock" in said
     assert crossed.active() == []
     assert not (crossed.folder / cell.target).exists() and (cell.folder / "checkpoint.safetensors").exists()
     status, said = crossed.type(f"snakemake --profile slurm {cell.target}")
     assert status == 0, said
-    assert cell.resumed_at() >= LONG // 10 and cell.is_whole()
+    assert cell.resumed_at() >= LONG // 20 and cell.is_whole()
 
 
 def test_a_preempted_training_is_resumed_under_the_same_master(crossed):
@@ -250,7 +253,7 @@ def test_a_preempted_training_is_resumed_under_the_same_master(crossed):
     (after,) = (other for other in crossed.jobs() if other["JobId"] == job["JobId"])
     assert after["Restarts"] == "1" and after["JobState"] == "COMPLETED"
     assert after == crossed.jobs()[-1], "the master submitted the cell a second time"
-    assert cell.resumed_at() >= LONG // 10 and cell.is_whole()
+    assert cell.resumed_at() >= LONG // 20 and cell.is_whole()
 
 
 def test_ctrl_c_leaves_no_job_behind(crossed):
