@@ -1,6 +1,7 @@
 # make tables    the tables and figures of the first hour, at the laptop scale
 # make all       every table and figure
 # make test      the test suite
+# make test-slurm    the workflow on a Slurm that is started for it and thrown away
 # Everything else is listed by: make help
 
 CORES ?= 2
@@ -11,10 +12,10 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 CONFIG := --config scale=$(SCALE)
 
-.PHONY: help setup tables all figures smoke test lint report clean
+.PHONY: help setup tables all figures smoke test test-slurm lint report clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: $(VENV)/.complete ## .venv with the exact lock
 
@@ -41,6 +42,13 @@ smoke: setup ## the whole workflow at tiny size, in its own data and results fol
 
 test: setup ## the test suite, a smoke run included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The tests say what they lack and skip, where these packages cannot be installed.
+test-slurm: setup ## the workflow on a throw-away Slurm; as root, installs Debian's packages for it
+	@command -v slurmctld >/dev/null || [ "$$(id -u)" != 0 ] || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge; } || \
+		echo "apt-get could not install slurm-wlm and munge"
+	$(BIN)/python -m pytest -rs --durations=0 tests/slurm
 
 lint: setup ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ rule audit_mop:
     resources:
         expected_s=seconds("audit_mop"),
         runtime=minutes("audit_mop"),
-        mem_mb=memory(1000),
+        mem_mb=memory("audit_mop"),
     params:
         settings=as_json(MOP["audit"]),
         code=code_hash("audit_mop"),
@@ -45,7 +45,7 @@ rule audit_control:
     resources:
         expected_s=seconds("audit_control"),
         runtime=minutes("audit_control"),
-        mem_mb=memory(500),
+        mem_mb=memory("audit_control"),
     params:
         code=code_hash("audit_control"),
     shell:
@@ -72,7 +72,7 @@ rule measure_fanout:
     resources:
         expected_s=seconds("measure_fanout"),
         runtime=minutes("measure_fanout"),
-        mem_mb=memory(1000),
+        mem_mb=memory("measure_fanout"),
     params:
         settings=as_json(MOP["audit"]),
         code=code_hash("measure_fanout"),

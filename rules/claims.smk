@@ -19,10 +19,14 @@ rule claims:
         ),
     log:
         f"{LOGS}/claims.log",
+    benchmark:
+        f"{BENCH}/claims.jsonl"
     conda:
         CONDA
     resources:
-        mem_mb=memory(500),
+        expected_s=seconds("claims"),
+        runtime=minutes("claims"),
+        mem_mb=memory("claims"),
     params:
         code=code_hash("judge_claims"),
         scale=SCALE,

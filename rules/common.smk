@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from jepa import cells
+from jepa import cells, costs
 from jepa.config import (
     arm_settings,
     dataset_settings,
@@ -96,23 +96,17 @@ def as_json(settings):
 
 def seconds(rule):
     """Expected duration of one job of a rule on one core, for the forecast."""
-    return CONFIG["expected_seconds"][rule]
-
-
-def training_seconds(arm):
-    """Expected duration of a training on one core: that of the scale's steps, in proportion."""
-    steps = arm_settings(CONFIG, arm)["training"]["steps"]
-    return max(1, round(seconds("train_mop") * steps / MOP["training"]["steps"]))
+    return lambda wildcards: max(1, round(costs.expected(CONFIG, rule, wildcards).seconds))
 
 
 def minutes(rule):
-    """Time limit for a cluster, four times the forecast, more on a second attempt."""
-    return lambda wildcards, attempt: max(10, round(4 * seconds(rule) / 60)) * attempt
+    """Time limit for a cluster, more on a second attempt."""
+    return lambda wildcards, attempt: costs.minutes(costs.expected(CONFIG, rule, wildcards).seconds, attempt)
 
 
-def memory(mib):
+def memory(rule):
     """Memory limit for a cluster, more on a second attempt."""
-    return lambda wildcards, attempt: mib * attempt
+    return lambda wildcards, attempt: costs.mebibytes(costs.expected(CONFIG, rule, wildcards).mebibytes, attempt)
 
 
 def gpus(rule):
@@ -209,7 +203,8 @@ def print_forecast(dag):
     """Say what will run, how long it may take and how much disk it needs, before it starts."""
     needed = filter(dag.needrun, dag.jobs)
     jobs = [(job.rule.name, job.resources.get("expected_s", 1), job.resources.get("gpu", 0)) for job in needed]
-    cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+    # On a cluster `cores` is the width of a group, and `jobs` says how many jobs run at once.
+    cores = workflow.resource_settings.nodes or workflow.resource_settings.cores or 1
     disk_gb = sum(CONFIG["expected_mb"].get(rule, 0) for rule, *_ in jobs) / 1000
     print(forecast(jobs, cores, SCALE, disk_gb), file=sys.stderr, flush=True)
 

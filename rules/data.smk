@@ -15,7 +15,7 @@ rule fetch_dataset:
     resources:
         expected_s=seconds("fetch_dataset"),
         runtime=minutes("fetch_dataset"),
-        mem_mb=memory(1500),
+        mem_mb=memory("fetch_dataset"),
     params:
         settings=lambda wildcards: as_json(dataset_settings(CONFIG, wildcards.dataset)),
         code=code_hash("fetch_dataset"),
@@ -41,7 +41,7 @@ rule extract_crossings:
     resources:
         expected_s=seconds("extract_crossings"),
         runtime=minutes("extract_crossings"),
-        mem_mb=memory(1000),
+        mem_mb=memory("extract_crossings"),
     params:
         code=code_hash("extract_crossings"),
     shell:

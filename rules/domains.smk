@@ -14,7 +14,7 @@ rule prepare_domain:
     resources:
         expected_s=seconds("prepare_domain"),
         runtime=minutes("prepare_domain"),
-        mem_mb=memory(2000),
+        mem_mb=memory("prepare_domain"),
     params:
         settings=lambda wildcards: as_json(domain_data_settings(CONFIG, wildcards.data)),
         code=code_hash("prepare_domain"),
@@ -38,7 +38,7 @@ rule audit_domain:
     resources:
         expected_s=seconds("audit_domain"),
         runtime=minutes("audit_domain"),
-        mem_mb=memory(2500),
+        mem_mb=memory("audit_domain"),
         gpu=gpus("audit_domain"),
     params:
         settings=lambda wildcards: as_json(domain_settings(CONFIG, wildcards.domain)),

@@ -15,7 +15,7 @@ rule train_expert:
     resources:
         expected_s=seconds("train_expert"),
         runtime=minutes("train_expert"),
-        mem_mb=memory(4000),
+        mem_mb=memory("train_expert"),
         gpu=gpus("train_expert"),
     params:
         settings=lambda wildcards: as_json({"steps": QANTARA["expert_steps"]}),
@@ -32,12 +32,14 @@ rule fetch_weights:
         provenance=f"{DATA}/dinov2_vits14.provenance.json",
     log:
         f"{LOGS}/data/dinov2_vits14.log",
+    benchmark:
+        f"{BENCH}/data/dinov2_vits14.jsonl"
     conda:
         CONDA
     resources:
         expected_s=seconds("fetch_weights"),
         runtime=minutes("fetch_weights"),
-        mem_mb=memory(500),
+        mem_mb=memory("fetch_weights"),
     params:
         source=source_of(CONFIG, "dinov2_vits14"),
         code=code_hash("fetch_weights"),
@@ -61,7 +63,7 @@ rule generate_episodes:
     resources:
         expected_s=seconds("generate_episodes"),
         runtime=minutes("generate_episodes"),
-        mem_mb=memory(3000),
+        mem_mb=memory("generate_episodes"),
     params:
         settings=lambda wildcards: as_json(episode_settings(CONFIG, wildcards.env)),
         options=demonstrator_options,
@@ -83,18 +85,19 @@ rule render_frames:
         f"{BENCH}/data/frames/{{env}}-{{size}}.jsonl"
     conda:
         CONDA
-    threads: 16
+    threads: CONFIG["threads"]["render_frames"]
     resources:
         expected_s=seconds("render_frames"),
         runtime=minutes("render_frames"),
-        mem_mb=memory(6000),
+        mem_mb=memory("render_frames"),
+        cpus_per_task=CONFIG["threads"]["render_frames"],  # of Slurm, where `cores` of the profile caps `threads`
         gpu=gpus("render_frames"),
     params:
         settings=lambda wildcards: as_json(frame_settings(CONFIG, wildcards.env)),
         code=code_hash("render_frames"),
     shell:
         "python workflow/scripts/render_frames.py --episodes {input.episodes:q} --size {wildcards.size:q} "
-        "--settings {params.settings:q} --workers {threads} --out {output.frames:q} --provenance {output.provenance:q} "
+        "--settings {params.settings:q} --workers ${{SLURM_CPUS_PER_TASK:-{threads}}} --out {output.frames:q} --provenance {output.provenance:q} "
         "> {log:q} 2>&1"
 
 
@@ -105,10 +108,14 @@ rule freeze_manifest:
         f"{DATA}/manifests/{{env}}.json",
     log:
         f"{LOGS}/data/manifests/{{env}}.log",
+    benchmark:
+        f"{BENCH}/data/manifests/{{env}}.jsonl"
     conda:
         CONDA
     resources:
-        mem_mb=memory(1000),
+        expected_s=seconds("freeze_manifest"),
+        runtime=minutes("freeze_manifest"),
+        mem_mb=memory("freeze_manifest"),
     params:
         settings=lambda wildcards: as_json(pair_settings(CONFIG, wildcards.env)),
         code=code_hash("freeze_manifest"),

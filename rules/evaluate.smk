@@ -16,7 +16,7 @@ rule execute_mop:
     resources:
         expected_s=seconds("execute_mop"),
         runtime=minutes("execute_mop"),
-        mem_mb=memory(700),
+        mem_mb=memory("execute_mop"),
     params:
         settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
         code=code_hash("execute_mop"),
@@ -39,7 +39,7 @@ rule execute_control:
     resources:
         expected_s=seconds("execute_control"),
         runtime=minutes("execute_control"),
-        mem_mb=memory(700),
+        mem_mb=memory("execute_control"),
     params:
         settings=as_json({key: MOP["execution"][key] for key in ("episodes", "max_steps")}),
         code=code_hash("execute_mop"),

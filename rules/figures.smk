@@ -17,10 +17,14 @@ rule draw_figure:
         ),
     log:
         f"{LOGS}/figures/{{paper}}/{{figure}}.log",
+    benchmark:
+        f"{BENCH}/figures/{{paper}}/{{figure}}.jsonl"
     conda:
         CONDA
     resources:
-        mem_mb=memory(700),
+        expected_s=seconds("draw_figure"),
+        runtime=minutes("draw_figure"),
+        mem_mb=memory("draw_figure"),
     params:
         code=code_hash("draw_figure"),
         caption=lambda wildcards: caption_of(wildcards.paper, wildcards.figure),

@@ -21,7 +21,7 @@ rule train_qantara:
     resources:
         expected_s=seconds("train_qantara"),
         runtime=minutes("train_qantara"),
-        mem_mb=memory(4000),
+        mem_mb=memory("train_qantara"),
         gpu=gpus("train_qantara"),
     params:
         settings=training_settings,
@@ -50,9 +50,9 @@ rule evaluate_qantara:
     conda:
         CONDA
     resources:
-        expected_s=lambda wildcards: seconds(f"evaluate_{wildcards.dispatch}"),
-        runtime=minutes("evaluate_cem"),
-        mem_mb=memory(3000),
+        expected_s=seconds("evaluate_qantara"),
+        runtime=minutes("evaluate_qantara"),
+        mem_mb=memory("evaluate_qantara"),
         gpu=gpus("evaluate_qantara"),
     params:
         settings=lambda wildcards: as_json(evaluation_settings(CONFIG, wildcards.dispatch, wildcards.env)),
@@ -82,8 +82,8 @@ rule measure_dense:
     resources:
         expected_s=seconds("measure_dense"),
         runtime=minutes("measure_dense"),
-        mem_mb=memory(4000),
-        gpu=gpus("evaluate_qantara"),
+        mem_mb=memory("measure_dense"),
+        gpu=gpus("measure_dense"),
     params:
         frames=frames_option,
         code=code_hash("measure_dense"),
@@ -109,7 +109,7 @@ rule measure_floors:
     resources:
         expected_s=seconds("measure_floors"),
         runtime=minutes("measure_floors"),
-        mem_mb=memory(1000),
+        mem_mb=memory("measure_floors"),
     params:
         settings=lambda wildcards: as_json(
             evaluation_settings(CONFIG, "floors", wildcards.env) | split_settings(CONFIG)
@@ -125,10 +125,14 @@ rule draw_noise_square:
         f"{RESULTS}/evals/qantara/draws.npz",
     log:
         f"{LOGS}/evals/qantara/draws.log",
+    benchmark:
+        f"{BENCH}/evals/qantara/draws.jsonl"
     conda:
         CONDA
     resources:
-        mem_mb=memory(1000),
+        expected_s=seconds("draw_noise_square"),
+        runtime=minutes("draw_noise_square"),
+        mem_mb=memory("draw_noise_square"),
     params:
         T=QANTARA["base"]["predictor"]["T"],
         code=code_hash("draw_noise_square"),
@@ -153,8 +157,8 @@ rule decode_rollouts:
     resources:
         expected_s=seconds("decode_rollouts"),
         runtime=minutes("decode_rollouts"),
-        mem_mb=memory(2000),
-        gpu=gpus("evaluate_qantara"),
+        mem_mb=memory("decode_rollouts"),
+        gpu=gpus("decode_rollouts"),
     params:
         settings=as_json({"steps": QANTARA["decoder_steps"]}),
         frames=frames_option,
@@ -183,8 +187,8 @@ rule shuffle_goals:
     resources:
         expected_s=seconds("shuffle_goals"),
         runtime=minutes("shuffle_goals"),
-        mem_mb=memory(3000),
-        gpu=gpus("evaluate_qantara"),
+        mem_mb=memory("shuffle_goals"),
+        gpu=gpus("shuffle_goals"),
     params:
         settings=lambda wildcards: as_json(evaluation_settings(CONFIG, "cem", wildcards.env)),
         code=code_hash("shuffle_goals"),

@@ -10,10 +10,14 @@ rule measure_table:
         f"{RESULTS}/measurements/{{paper}}/{{table}}.csv",
     log:
         f"{LOGS}/measurements/{{paper}}/{{table}}.log",
+    benchmark:
+        f"{BENCH}/measurements/{{paper}}/{{table}}.jsonl"
     conda:
         CONDA
     resources:
-        mem_mb=memory(500),
+        expected_s=seconds("measure_table"),
+        runtime=minutes("measure_table"),
+        mem_mb=memory("measure_table"),
     params:
         code=code_hash("measure_table"),
         scale=SCALE,
@@ -39,10 +43,14 @@ rule print_table:
         tex=f"{RESULTS}/tables/{{paper}}/{{table}}.tex",
     log:
         f"{LOGS}/tables/{{paper}}/{{table}}.log",
+    benchmark:
+        f"{BENCH}/tables/{{paper}}/{{table}}.jsonl"
     conda:
         CONDA
     resources:
-        mem_mb=memory(500),
+        expected_s=seconds("print_table"),
+        runtime=minutes("print_table"),
+        mem_mb=memory("print_table"),
     params:
         code=code_hash("print_table"),
         caption=lambda wildcards: caption_of(wildcards.paper, wildcards.table),
@@ -59,10 +67,14 @@ rule measurements:
         timings=f"{RESULTS}/timings.csv",
     log:
         f"{LOGS}/measurements.log",
+    benchmark:
+        f"{BENCH}/measurements.jsonl"
     conda:
         CONDA
     resources:
-        mem_mb=memory(500),
+        expected_s=seconds("measurements"),
+        runtime=minutes("measurements"),
+        mem_mb=memory("measurements"),
     params:
         code=code_hash("join_measurements"),
     shell:

@@ -16,9 +16,9 @@ rule train_mop:
     conda:
         CONDA
     resources:
-        expected_s=lambda wildcards: training_seconds(wildcards.arm),
-        runtime=lambda wildcards, attempt: max(10, 4 * training_seconds(wildcards.arm) // 60) * attempt,
-        mem_mb=memory(1500),
+        expected_s=seconds("train_mop"),
+        runtime=minutes("train_mop"),
+        mem_mb=memory("train_mop"),
     params:
         settings=lambda wildcards: as_json(arm_settings(CONFIG, wildcards.arm)),
         code=code_hash("train_mop"),

@@ -1,5 +1,6 @@
 """The training loop: resume after a kill is bit-identical, divergence is said, seeds are paired."""
 
+import json
 import os
 import signal
 import subprocess
@@ -48,37 +49,64 @@ import jepa.training.loop as loop
 from jepa.training.mop import train
 fit = loop.fit
 import jepa.training.mop as mop
-mop.fit = lambda *a, **k: fit(*a, **k | {"every_seconds": 0.0})
+watch = lambda row: print("step", row["step"], flush=True)
+mop.fit = lambda *a, **k: fit(*a, **k | {"every_seconds": float(sys.argv[4]), "watch": watch})
 train(sys.argv[1], "medium-stitch", json.loads(sys.argv[2]), 0, sys.argv[3], progress=False)
 """
 
 
-def test_a_killed_training_resumes_bit_identically(crossings_path, tmp_path):
-    """kill -9 of a real process after its first checkpoints; the second run continues and ends in the same bits.
+@pytest.fixture(scope="module")
+def undisturbed(crossings_path, tmp_path_factory):
+    """(start(name, every_seconds) -> process that trains into folder / name, folder with a `whole` training).
 
     With annealing, so that the temperature is a part of what must be resumed.
     """
-    import json
+    folder = tmp_path_factory.mktemp("trainings")
+    settings = json.dumps(SETTINGS | {"predictor": SETTINGS["predictor"] | {"anneal": 0.8}})
 
-    settings = SETTINGS | {"predictor": SETTINGS["predictor"] | {"anneal": 0.8}}
-    arguments = [sys.executable, "-c", RUN, str(crossings_path), json.dumps(settings)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*arguments, str(tmp_path / "whole")], check=True, env=environment)
-    process = subprocess.Popen([*arguments, str(tmp_path / "killed")], env=environment)
-    checkpoint = tmp_path / "killed/checkpoint.safetensors"
+    def start(name, every_seconds=0.0):
+        command = [sys.executable, "-c", RUN, str(crossings_path), settings, str(folder / name), str(every_seconds)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    assert start("whole").wait() == 0
+    return start, folder
+
+
+def _ends_like_the_whole(start, folder, name):
+    """What the second run of training `name` says, once it has ended in the same bits as the undisturbed one."""
+    said = start(name).communicate()[0]
+    assert not (folder / name / "checkpoint.safetensors").exists()
+    for file in ("model.safetensors", "history.csv", "config.json"):
+        assert (folder / "whole" / file).read_bytes() == (folder / name / file).read_bytes(), file
+    return said
+
+
+def test_a_killed_training_resumes_bit_identically(undisturbed):
+    """kill -9 of a real process after its first checkpoints; the second run continues and ends in the same bits."""
+    start, folder = undisturbed
+    process = start("killed")
+    checkpoint = folder / "killed/checkpoint.safetensors"
     while not checkpoint.exists():
         assert process.poll() is None, "the run ended before its first checkpoint"
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "killed/model.safetensors").exists()
-    done = subprocess.run(
-        [*arguments, str(tmp_path / "killed")], check=True, env=environment, capture_output=True, text=True
-    )
-    assert "resumed from" in done.stdout
-    assert not checkpoint.exists()
-    for name in ("model.safetensors", "history.csv", "config.json"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
+    assert not (folder / "killed/model.safetensors").exists()
+    assert "resumed from" in _ends_like_the_whole(start, folder, "killed")
+
+
+def test_a_terminated_training_saves_first_and_resumes_bit_identically(undisturbed):
+    """SIGTERM as Slurm sends it to a preempted job, long before a checkpoint is due."""
+    start, folder = undisturbed
+    process = start("preempted", every_seconds=3600)
+    assert process.stdout.readline().startswith("step 100")
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate()[0]
+    assert process.returncode == 128 + signal.SIGTERM and "ended by SIGTERM" in said
+    reached = int(said.split("continues at step ")[1])
+    assert 100 <= reached < SETTINGS["training"]["steps"]
+    assert f"at step {reached}" in _ends_like_the_whole(start, folder, "preempted")
 
 
 def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_resumed(crossings_path, tmp_path):

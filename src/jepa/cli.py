@@ -1,4 +1,4 @@
-"""The `jepa` command: what the machine can do, which cells exist, one dataset. `jepa --help` imports no torch."""
+"""The `jepa` command: what a machine or cluster can do, which cells exist, what they cost, one dataset. No torch."""
 
 import argparse
 import os
@@ -25,6 +25,42 @@ def doctor(arguments):
 
     healthy = report(load_config(arguments.scale), sys.stdout)
     sys.exit(0 if healthy else 1)
+
+
+def slurm_doctor(arguments):
+    """Say whether `snakemake --profile slurm` can work here: reads the profile in this folder and asks Slurm."""
+    from jepa.doctor import show
+    from jepa.slurm.doctor import findings, scale_of_profile
+
+    config = load_config(arguments.scale or scale_of_profile())
+    sys.exit(0 if show(findings(config), sys.stdout) else 1)
+
+
+def slurm_clean(arguments):
+    """After a Snakemake that was killed: cancel the jobs that it left, wait until they are gone, remove its lock.
+
+    Only jobs of yours that were submitted from this folder are cancelled. Finished cells are kept; give the same
+    snakemake command again afterwards, and interrupted trainings go on from their checkpoints.
+    """
+    from jepa.slurm.jobs import clean
+
+    load_config()  # so that it is the root of the repository
+    clean(Path.cwd(), arguments.dry_run)
+
+
+def costs(arguments):
+    """What the jobs of past runs took, beside what config.yaml expects and what a cluster is asked for.
+
+    Reads bench/{scale} and the provenance of results. An expectation is too low where it is below the mean of the
+    seconds (a forecast adds them up) or below the largest memory (a limit has to cover it).
+    """
+    from jepa.costs import as_yaml, report
+
+    config = load_config(arguments.scale)
+    if arguments.yaml:
+        print(as_yaml(config))
+    else:
+        report(config, sys.stdout)
 
 
 def list_cells(arguments):
@@ -107,9 +143,10 @@ def parser():
     main = argparse.ArgumentParser(prog="jepa", description="Tools beside the workflow; the workflow is `snakemake`.")
     commands = main.add_subparsers(required=True, metavar="command")
 
-    def add(name, function, help):
-        sub = commands.add_parser(name, help=help, description=function.__doc__)
-        sub.add_argument("--scale", help="smoke, laptop or paper (default: that of config.yaml)")
+    def add(name, function, help, among=commands, scale="that of config.yaml"):
+        sub = among.add_parser(name, help=help, description=function.__doc__)
+        if scale:
+            sub.add_argument("--scale", help=f"smoke, laptop or paper (default: {scale})")
         sub.set_defaults(function=function)
         return sub
 
@@ -129,6 +166,13 @@ def parser():
     sub = add("env", environment, "compare an environment with requirements.lock; write or pin envs/*.yaml")
     sub.add_argument("action", choices=["check", "write", "pin"])
     sub.add_argument("--python", help="interpreter whose packages are compared (default: the one that runs jepa)")
+    sub = add("costs", costs, "what jobs took, beside what config.yaml expects and a cluster is asked for")
+    sub.add_argument("--yaml", action="store_true", help="print the blocks of config.yaml as measured instead")
+    slurm = commands.add_parser("slurm", help="check a cluster's settings, clean up after a killed run")
+    of_slurm = slurm.add_subparsers(required=True, metavar="command")
+    add("doctor", slurm_doctor, "find settings that make a run fail or hang", of_slurm, "that of the profile")
+    sub = add("clean", slurm_clean, "cancel the jobs that a killed snakemake left, remove its lock", of_slurm, None)
+    sub.add_argument("--dry-run", action="store_true", help="only say what would be done")
     return main
 
 

@@ -48,15 +48,21 @@ def checks(config):
     yield "cores", None, f"{os.cpu_count()} (the forecasts of the workflow scale with --cores)"
 
 
+def show(findings, out):
+    """Write (topic, good, text) as lines; True when none is bad."""
+    healthy = True
+    for topic, good, text in findings:
+        healthy &= good is not False
+        mark = {True: "ok", False: "FAIL", None: "--"}[good]
+        print(f"{topic:<10} {mark:<5} {text}", file=out, flush=True)
+    return healthy
+
+
 def report(config, out):
     """Write the report to `out`; True when nothing that the scale needs is missing."""
     from jepa.data.fetch import sources
 
-    healthy = True
-    for topic, good, text in checks(config):
-        healthy &= good is not False
-        mark = {True: "ok", False: "FAIL", None: "--"}[good]
-        print(f"{topic:<10} {mark:<5} {text}", file=out, flush=True)
+    healthy = show(checks(config), out)
     mirror = config["data"]["mirror"] or os.environ.get("JEPA_DATA_MIRROR")
     wanted = datasets(config)
     with ThreadPoolExecutor(len(wanted)) as pool:
@@ -65,7 +71,7 @@ def report(config, out):
             text = "; ".join(
                 f"{name}: {answer}" for name, answer in of_dataset if name != "generate" or wanted[dataset]
             )
-            print(f"{'data':<10} {'--':<5} {dataset}: {text}", file=out, flush=True)
+            show([("data", None, f"{dataset}: {text}")], out)
     return healthy
 
 

@@ -4,6 +4,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import os
 import platform
 import resource
 import subprocess
@@ -107,7 +108,7 @@ class Record:
     """Collects the provenance of one cell: create it first, `write` it last.
 
     The file holds git commit, dirty flag, config slice, code hash, seed, versions, device, input hashes,
-    wall time (s) and peak memory (MiB), and whatever facts the cell adds.
+    wall time (s) and peak memory (MiB), the Slurm job and its GPUs, and whatever facts the cell adds.
     """
 
     def __init__(self, script):
@@ -128,6 +129,7 @@ class Record:
                 "versions": versions(),
                 "device": device(),
                 "machine": {"system": platform.platform(), "processor": platform.machine()},
+                "slurm": {"job": os.environ.get("SLURM_JOB_ID"), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")},
                 "inputs": {str(p): file_hash(p) for p in inputs},
                 "wall_seconds": round(time.monotonic() - self.started, 2),
                 "peak_memory_mib": round(peak / 1024, 1),

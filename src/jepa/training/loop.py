@@ -3,7 +3,10 @@
 import itertools
 import json
 import math
+import signal
+import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,6 +39,17 @@ def participation_ratio(z):
     return float(sigreg.participation_ratio(z))
 
 
+@contextmanager
+def deferred(signum=signal.SIGTERM):
+    """Yield a list that the signal appends to, instead of ending the process at once; afterwards it acts as before."""
+    received = []
+    before = signal.signal(signum, lambda number, frame: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signum, before)
+
+
 def fit(
     model,
     draw,
@@ -59,7 +73,8 @@ def fit(
     draw(chunk, size) -> iterable of `size` batches; must depend on its arguments alone, so that a resumed run sees
         the same batches as an undisturbed one.
     checkpoint: path of the resume file, removed by the caller when its outputs are written. fingerprint: text that
-        names what is trained; a checkpoint with another one is ignored.
+        names what is trained; a checkpoint with another one is ignored. It is written every `every_seconds`, and on
+        SIGTERM (a preempted or cancelled Slurm job), which then ends the process at the end of the present chunk.
     warmup, lr_floor: see cosine_rate. clip: largest norm of the gradient, None for any. precision: fp32, or bf16 for
         autocast. watch(row), if given, sees each row of the history and may refuse it.
     Raises JepaError when the loss stops being finite: it names the step, the parts of the loss and the likely cause.
@@ -70,33 +85,37 @@ def fit(
     first, history = _resume(checkpoint, fingerprint, model, optimizer)
     saved = time.monotonic()
     bar = tqdm(total=steps, initial=first, unit="step", disable=not progress, mininterval=2.0, dynamic_ncols=True)
-    for start in range(first, steps, CHUNK):
-        size = min(CHUNK, steps - start)
-        totals, losses = {}, []
-        for step, batch in enumerate(draw(start // CHUNK, size), start):
-            rate = cosine_rate(step, steps, lr, lr_floor, warmup)
-            with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-                loss, info = model.loss(*batch)
-            optimizer.zero_grad()
-            loss.backward()
-            if clip is not None:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-            optimizer.step(rate)
-            model.after_step()
-            losses.append(loss.detach())
-            for name, value in info.items():
-                totals[name] = totals.get(name, 0) + value
-        row = {"step": start + size, "lr": rate, "loss": float(loss.detach())}
-        row |= {name: float(total) / size for name, total in totals.items()}
-        _refuse_nan(row, start, losses, draw)
-        if watch is not None:
-            watch(row)
-        history.append(row)
-        bar.update(size)
-        bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
-        if time.monotonic() - saved >= every_seconds and start + size < steps:
-            _save(checkpoint, fingerprint, model, optimizer, start + size, history)
-            saved = time.monotonic()
+    with deferred() as stop:
+        for start in range(first, steps, CHUNK):
+            size = min(CHUNK, steps - start)
+            totals, losses = {}, []
+            for step, batch in enumerate(draw(start // CHUNK, size), start):
+                rate = cosine_rate(step, steps, lr, lr_floor, warmup)
+                with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+                    loss, info = model.loss(*batch)
+                optimizer.zero_grad()
+                loss.backward()
+                if clip is not None:
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+                optimizer.step(rate)
+                model.after_step()
+                losses.append(loss.detach())
+                for name, value in info.items():
+                    totals[name] = totals.get(name, 0) + value
+            row = {"step": start + size, "lr": rate, "loss": float(loss.detach())}
+            row |= {name: float(total) / size for name, total in totals.items()}
+            _refuse_nan(row, start, losses, draw)
+            if watch is not None:
+                watch(row)
+            history.append(row)
+            bar.update(size)
+            bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
+            if stop or (time.monotonic() - saved >= every_seconds and start + size < steps):
+                _save(checkpoint, fingerprint, model, optimizer, start + size, history)
+                saved = time.monotonic()
+            if stop:
+                print(f"\nended by SIGTERM; {checkpoint} continues at step {start + size}", flush=True)
+                sys.exit(128 + stop[0])
     bar.close()
     return history
 
