@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 BIN = Path(sys.executable).parent
 LONG = 10_000  # steps of a training that is disturbed: five seconds on a fast machine, half a minute on a slow one
+STARTED = []  # processes, so that none outlives the cluster
 ACTIVE = {"PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING"}
 
 
@@ -47,13 +48,20 @@ class Root(Workflow):
     def start(self, command):
         self.output = self.folder / "output.txt"
         with open(self.output, "w") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command.split(), cwd=self.folder, env=environment(), stdout=output, stderr=subprocess.STDOUT
             )
+        STARTED.append(process)
+        return process
 
     def type(self, command, timeout=300):
-        """(exit status, output) of a command that runs to its end."""
-        status = self.start(command).wait(timeout)
+        """(exit status, output) of a command that runs to its end; 124 as of `timeout` when it does not."""
+        process = self.start(command)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = 124
         return status, self.output.read_text()
 
     def jobs(self):
@@ -136,6 +144,8 @@ def slurm():
     try:
         yield cluster.start()
     finally:
+        for process in STARTED:
+            process.kill()
         cluster.stop()
 
 
@@ -143,7 +153,7 @@ def slurm():
 def tabled(slurm, tmp_path_factory):
     """A root in which the literal command has run once."""
     root = Root(tmp_path_factory.mktemp("tabled") / "root", less)
-    status, said = root.type("snakemake --profile slurm all_tables", timeout=600)
+    status, said = root.type("snakemake --profile slurm all_tables", timeout=900)
     assert status == 0, said
     return root
 
@@ -219,7 +229,11 @@ def test_partition_gpu_type_and_options_as_the_profile_shows_them(slurm, tabled)
 
 
 def test_a_failing_cell_runs_twice_with_more_memory_the_second_time(slurm, tmp_path):
-    root = Root(tmp_path / "root", lambda config: config["data"].update(source="mirror"))
+    def without_data(config):
+        config["data"]["source"] = "mirror"
+        config["scales"]["smoke"]["mop"]["episode_share"] = 1.0  # less is generated, whatever the source
+
+    root = Root(tmp_path / "root", without_data)
     status, said = root.type("snakemake --profile slurm results/smoke/audits/mop/mdn/teleport/seed1.json")
     assert status != 0
     assert "JEPA_DATA_MIRROR" in " ".join(said.split()), said
