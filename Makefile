@@ -32,7 +32,7 @@ tables: setup ## the tables and figures of the first hour, SCALE=laptop unless g
 	$(SNAKEMAKE) headline $(CONFIG)
 
 all: setup ## every table and figure: also MoP-JEPA's design ablations and its other domains
-	$(SNAKEMAKE) all_tables all_figures $(CONFIG)
+	$(SNAKEMAKE) all_tables all_figures claims $(CONFIG)
 
 figures: setup ## every figure
 	$(SNAKEMAKE) all_figures $(CONFIG)
@@ -57,7 +57,7 @@ lint: setup ## ruff, snakefmt, snakemake --lint
 	$(BIN)/snakemake --lint --config scale=smoke
 
 report: all ## report.html: tables, figures, captions, provenance of every job, offline
-	$(SNAKEMAKE) all_tables all_figures --report results/$(SCALE)/report.html $(CONFIG)
+	$(SNAKEMAKE) all_tables all_figures claims --report results/$(SCALE)/report.html $(CONFIG)
 
 clean: ## remove results and logs of SCALE (data are kept)
 	rm -rf results/$(SCALE) logs/$(SCALE) bench/$(SCALE)

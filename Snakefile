@@ -4,6 +4,7 @@
 #   snakemake --cores 2 mop_grids                     MoP-JEPA's design ablations on the mazes
 #   snakemake --cores 2 mop_generality                MoP-JEPA beyond the point mazes
 #   snakemake --cores 2 all_tables all_figures        everything
+#   snakemake --cores 2 claims                        which claims of the papers hold, from the tables of headline
 #   snakemake --cores 2 all --config scale=smoke      everything, tiny
 #   snakemake --cores 2 results/laptop/audits/mop/mdn/teleport/seed1.json      one cell
 
@@ -33,12 +34,14 @@ include: "rules/qantara.smk"
 include: "rules/domains.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/claims.smk"
 
 
 # On a cluster these run where Snakemake does: they take a second.
 localrules:
     print_table,
     measurements,
+    claims,
     all,
     all_tables,
     all_figures,
@@ -52,12 +55,14 @@ rule all:
     input:
         rules.all_tables.input,
         rules.all_figures.input,
+        rules.claims.output,
 
 
 rule headline:
     input:
         printed(contents.HEADLINE),
         drawn(contents.HEADLINE),
+        rules.claims.output,
 
 
 rule mop_grids:

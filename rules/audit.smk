@@ -16,7 +16,7 @@ rule audit_mop:
     benchmark:
         f"{BENCH}/audits/mop/{{arm}}/{{maze}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("audit_mop"),
         runtime=minutes("audit_mop"),
@@ -41,7 +41,7 @@ rule audit_control:
     benchmark:
         f"{BENCH}/audits/mop/{{control}}/{{maze}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("audit_control"),
         runtime=minutes("audit_control"),
@@ -68,7 +68,7 @@ rule measure_fanout:
     benchmark:
         f"{BENCH}/audits/mop/{{arm}}/{{maze}}/fanout-seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_fanout"),
         runtime=minutes("measure_fanout"),

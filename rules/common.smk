@@ -41,6 +41,7 @@ RESULTS = f"results/{SCALE}"
 LOGS = f"logs/{SCALE}"
 BENCH = f"bench/{SCALE}"
 MOP = CONFIG["mop"]
+CONDA = f"../envs/{CONFIG['conda']}.yaml"  # of every rule that starts a program, used with --sdm conda
 
 
 QANTARA = CONFIG["qantara"]
@@ -69,12 +70,14 @@ wildcard_constraints:
 
 
 # One thread a process; freed memory is kept for the next tensor of its size (a tenth of a training step); and the
-# interpreter that runs Snakemake, unless conda provides another.
+# interpreter that runs Snakemake, unless conda provides another, which has the lock's packages and not this one.
 PREFIX = (
     "set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 "
     "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296; "
 )
-if not workflow.deployment_settings.deployment_method:
+if workflow.deployment_settings.deployment_method:
+    PREFIX += f"export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'src'))}; "
+else:
     PREFIX += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 if CONFIG["data"]["mirror"]:
     PREFIX += f"export JEPA_DATA_MIRROR={shlex.quote(CONFIG['data']['mirror'])}; "

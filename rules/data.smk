@@ -11,7 +11,7 @@ rule fetch_dataset:
     benchmark:
         f"{BENCH}/data/{{dataset}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("fetch_dataset"),
         runtime=minutes("fetch_dataset"),
@@ -37,7 +37,7 @@ rule extract_crossings:
     wildcard_constraints:
         part="|-val",  # the training file, or the validation file
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("extract_crossings"),
         runtime=minutes("extract_crossings"),

@@ -10,7 +10,7 @@ rule prepare_domain:
     benchmark:
         f"{BENCH}/data/domains/{{data}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("prepare_domain"),
         runtime=minutes("prepare_domain"),
@@ -34,7 +34,7 @@ rule audit_domain:
     benchmark:
         f"{BENCH}/domains/{{domain}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("audit_domain"),
         runtime=minutes("audit_domain"),

@@ -11,7 +11,7 @@ rule train_expert:
     benchmark:
         f"{BENCH}/data/experts/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("train_expert"),
         runtime=minutes("train_expert"),
@@ -35,7 +35,7 @@ rule fetch_weights:
     benchmark:
         f"{BENCH}/data/dinov2_vits14.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("fetch_weights"),
         runtime=minutes("fetch_weights"),
@@ -59,7 +59,7 @@ rule generate_episodes:
     benchmark:
         f"{BENCH}/data/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("generate_episodes"),
         runtime=minutes("generate_episodes"),
@@ -84,7 +84,7 @@ rule render_frames:
     benchmark:
         f"{BENCH}/data/frames/{{env}}-{{size}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     threads: CONFIG["threads"]["render_frames"]
     resources:
         expected_s=seconds("render_frames"),
@@ -111,7 +111,7 @@ rule freeze_manifest:
     benchmark:
         f"{BENCH}/data/manifests/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("freeze_manifest"),
         runtime=minutes("freeze_manifest"),

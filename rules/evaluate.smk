@@ -12,7 +12,7 @@ rule execute_mop:
     benchmark:
         f"{BENCH}/evals/mop/{{arm}}/{{maze}}/seed{{seed}}/execution.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("execute_mop"),
         runtime=minutes("execute_mop"),
@@ -35,7 +35,7 @@ rule execute_control:
     benchmark:
         f"{BENCH}/evals/mop/{{executor_control}}/{{maze}}/seed{{seed}}/execution.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("execute_control"),
         runtime=minutes("execute_control"),

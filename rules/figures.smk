@@ -20,7 +20,7 @@ rule draw_figure:
     benchmark:
         f"{BENCH}/figures/{{paper}}/{{figure}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("draw_figure"),
         runtime=minutes("draw_figure"),

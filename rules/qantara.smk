@@ -17,7 +17,7 @@ rule train_qantara:
     benchmark:
         f"{BENCH}/models/qantara/{{recipe}}/{{env}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("train_qantara"),
         runtime=minutes("train_qantara"),
@@ -48,7 +48,7 @@ rule evaluate_qantara:
     benchmark:
         f"{BENCH}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/{{dispatch}}-k{{k}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("evaluate_qantara"),
         runtime=minutes("evaluate_qantara"),
@@ -78,7 +78,7 @@ rule measure_dense:
     benchmark:
         f"{BENCH}/evals/qantara/{{recipe}}/{{env}}/seed{{seed}}/dense.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_dense"),
         runtime=minutes("measure_dense"),
@@ -105,7 +105,7 @@ rule measure_floors:
     benchmark:
         f"{BENCH}/evals/qantara/floors/{{env}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_floors"),
         runtime=minutes("measure_floors"),
@@ -128,7 +128,7 @@ rule draw_noise_square:
     benchmark:
         f"{BENCH}/evals/qantara/draws.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("draw_noise_square"),
         runtime=minutes("draw_noise_square"),
@@ -153,7 +153,7 @@ rule decode_rollouts:
     benchmark:
         f"{BENCH}/evals/qantara/default/{{env}}/seed0/rollouts.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("decode_rollouts"),
         runtime=minutes("decode_rollouts"),
@@ -183,7 +183,7 @@ rule shuffle_goals:
     benchmark:
         f"{BENCH}/evals/qantara/default/{{env}}/seed0/goal-shuffle.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("shuffle_goals"),
         runtime=minutes("shuffle_goals"),

@@ -13,7 +13,7 @@ rule measure_table:
     benchmark:
         f"{BENCH}/measurements/{{paper}}/{{table}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measure_table"),
         runtime=minutes("measure_table"),
@@ -46,7 +46,7 @@ rule print_table:
     benchmark:
         f"{BENCH}/tables/{{paper}}/{{table}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("print_table"),
         runtime=minutes("print_table"),
@@ -70,7 +70,7 @@ rule measurements:
     benchmark:
         f"{BENCH}/measurements.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("measurements"),
         runtime=minutes("measurements"),

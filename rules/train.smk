@@ -14,7 +14,7 @@ rule train_mop:
     benchmark:
         f"{BENCH}/models/mop/{{arm}}/{{maze}}/seed{{seed}}.jsonl"
     conda:
-        "../envs/jepa.yaml"
+        CONDA
     resources:
         expected_s=seconds("train_mop"),
         runtime=minutes("train_mop"),

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 # Derandomised: a run of CI either passes always or never.
-few = settings(max_examples=20, deadline=None, derandomize=True, database=None)
+few = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 6)
 

@@ -8,23 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, safe_open, save_file
 
-from bad_input import MAZE, MOP, QANTARA, good_fixture, options, outputs, refused
+from bad_input import Trap, options, outputs, refused
+from good_files import MAZE, MOP, QANTARA, good_fixture
 from jepa.errors import JepaError
 from jepa.files import file_hash, read_json, write_json
 from jepa.models import dinov2
 from jepa.training import loop, mop
 
 __all__ = ["good_fixture"]
-
-
-class Trap:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
 
 
 def weights_of(folder):
@@ -70,7 +61,7 @@ def config(change):
 
 
 def _nan(found):
-    next(iter(found.values())).view(-1)[0] = float("nan")
+    next(tensor for tensor in found.values() if tensor.is_floating_point()).view(-1)[0] = float("nan")
 
 
 def _narrow(found):
@@ -128,7 +119,7 @@ def test_a_checkpoint_of_qantara(good, tmp_path, damage, words):
     damage(tmp_path / "qantara")
     given = options(model=tmp_path / "qantara/model.safetensors", episodes=good / "two_room.h5", k=2, seed=0)
     given += options(manifest=good / "manifest.json", recipe="default", dispatch="bc", settings='{"eval_seeds": 1}')
-    refused("evaluate_qantara", given + outputs(tmp_path, "out", "provenance"), words, tmp_path)
+    refused("evaluate_qantara", given + outputs(tmp_path, "out", "timing", "provenance"), words, tmp_path)
     assert not (tmp_path / "qantara/pwned").exists()
 
 
@@ -149,7 +140,7 @@ def test_another_environment_than_the_episodes(good, tmp_path):
 def test_a_resume_file_of_another_model(good, tmp_path):
     """A forged one: it names this run, but its tensors have other shapes."""
     model, path = mop.build(MOP), tmp_path / "checkpoint.safetensors"
-    found = {f"model.{name}": tensor[..., :1].clone() for name, tensor in model.state_dict().items()}
+    found = {f"model.{name}": torch.zeros(1) for name in model.state_dict()}
     save_file(found, path, metadata={"fingerprint": "this run", "step": "1", "history": "[]"})
     optimizer = torch.optim.AdamW(model.parameters())
     with pytest.raises(JepaError, match="checkpoint.safetensors does not fit the model .*; delete it and train again"):

@@ -59,6 +59,7 @@ REFUSED = {  # every script, and what it says about what is not there
     "freeze_manifest": (given("episodes", settings="{}"), "none.episodes does not exist"),
     "generate_episodes": (given(env="push_t", settings='{"seed": 0}', file="none.zip"), "none.zip does not exist"),
     "join_measurements": (["none.csv"], "none.csv cannot be read"),
+    "judge_claims": (["none.csv", *given("claims", scale="smoke")], "none.claims cannot be read"),
     "measure_dense": (given("model", "history", "episodes", recipe="default", seed=0), "none.episodes does not exist"),
     "measure_fanout": (given("crossings", model="m/model.safetensors", arm="mop", settings="{}"), "m/config.json"),
     "measure_floors": (given("episodes", "manifest", settings=SIZES), "none.episodes does not exist"),
@@ -68,7 +69,10 @@ REFUSED = {  # every script, and what it says about what is not there
     ),
     "prepare_domain": (given(data="digits", settings='{"kind": "weather"}'), "no kind of domain called 'weather'"),
     "print_table": (given("measurements"), "none.measurements cannot be read"),
-    "render_frames": (given("episodes", size=16, settings="{}"), "none.episodes does not exist"),
+    "render_frames": (
+        given("episodes", size=16, settings='{"stride": 1, "quality": null}'),
+        "none.episodes does not exist",
+    ),
     "shuffle_goals": (given("model", "episodes", "manifest", settings="{}"), "none.episodes does not exist"),
     "train_expert": (given(env="moon", settings="{}", seed=0), "environment 'moon' has no expert"),
     "train_mop": (
@@ -86,7 +90,9 @@ OUTPUTS = {  # options that name what a script writes; the rest write out.json a
     "draw_noise_square": ("out",),
     "fetch_dataset": ("train", "val", "provenance"),
     "freeze_manifest": ("out",),
-    "join_measurements": ("out",),
+    "evaluate_qantara": ("out", "timing", "provenance"),
+    "join_measurements": ("out", "timings"),
+    "judge_claims": ("csv", "md"),
     "measure_table": ("out",),
     "print_table": ("csv", "md", "tex"),
     "train_expert": ("out",),
@@ -99,8 +105,9 @@ OUTPUTS = {  # options that name what a script writes; the rest write out.json a
 def test_every_script_refuses_in_a_process_of_its_own(tmp_path, script):
     arguments, words = REFUSED[script]
     written = outputs(tmp_path, *OUTPUTS.get(script, ("out", "provenance")))
-    if script == "draw_noise_square":
-        (tmp_path / "out/out.json").mkdir(parents=True)  # a folder stands where the file should
+    if script == "draw_noise_square":  # reads no file: a folder stands where its output should
+        written = options(out=tmp_path / "out/out.npz")
+        (tmp_path / "out/out.npz").mkdir(parents=True)
     line = in_a_process([sys.executable, SCRIPTS / f"{script}.py", *arguments, *written], tmp_path)
     assert line.startswith("error: ") and words in line, line
 

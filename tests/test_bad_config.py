@@ -131,7 +131,7 @@ VALUES = {
     "a folder like an option": ("data.dir", "-data", ["'-data'", "begins with no dash"]),
     "a home that nobody expands": ("data.dir", "~/data", ["'~/data'", "tilde"]),
     "a folder that ends with a blank": ("data.dir", "data ", ["'data '", "blank"]),
-    "a mirror with a wildcard": ("data.mirror", "{x}", ["data.mirror", "'{x}'"]),
+    "a mirror with a wildcard": ("data.mirror", "{x}", ["`data.mirror` is '{x}'", "without braces"]),
     "no folder": ("data.dir", "", ["`data.dir` is ''"]),
     "a nested list for a folder": ("data.dir", [[1] * 999], ["`data.dir` is [[1, 1,", "..."]),
 }

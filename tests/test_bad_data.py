@@ -8,22 +8,13 @@ import h5py
 import numpy as np
 import pytest
 
-from bad_input import MAZE, MOP, QANTARA, call, changed, good_fixture, options, outputs, refused, walk
+from bad_input import Trap, call, options, outputs, refused
+from good_files import MAZE, MOP, QANTARA, changed, good_fixture, walk
 from jepa.data.manifest import _hash
 from jepa.files import read_json, write_json
 
 __all__ = ["good_fixture"]
 HUGE = 2**62
-
-
-class Trap:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
 
 
 def text(good, folder, name):
@@ -303,6 +294,23 @@ def test_proposal_graphs(good, tmp_path, case):
     given = options(graphs=tmp_path / "graphs.npz", method="mop", maze=MAZE, seed=0)
     given += options(settings=json.dumps({"episodes": 1, "max_steps": 3}))
     refused("execute_mop", given + outputs(tmp_path, "out", "provenance"), ["graphs.npz", *words], tmp_path)
+    assert not (tmp_path / "pwned").exists()
+
+
+DOMAINS = {
+    "a text file": (text, ["is no file of a domain's arrays"]),
+    "pickled objects": (pickled, ["Object arrays cannot be loaded"]),
+    "a missing array": (lambda good, folder, name: np.savez(folder / name, scene=np.zeros(3)), ["lacks the array"]),
+}
+
+
+@pytest.mark.parametrize("case", DOMAINS)
+def test_the_arrays_of_a_domain(good, tmp_path, case):
+    damage, words = DOMAINS[case]
+    damage(good, tmp_path, "maze.npz")
+    settings = {"kind": "taxi", "context": "position", "space": "raw"}
+    given = options(data=tmp_path / "maze.npz", domain="taxi-position", settings=json.dumps(settings), seed=0)
+    refused("audit_domain", given + outputs(tmp_path, "out", "provenance"), ["maze.npz", *words], tmp_path)
     assert not (tmp_path / "pwned").exists()
 
 

@@ -15,7 +15,7 @@ from synthetic_results import write
 @pytest.fixture(scope="module")
 def mop(tmp_path_factory):
     """One audit and one execution of MoP-JEPA, and the provenance of their data."""
-    files = synthetic_results.make(tmp_path_factory.mktemp("mop"), 1, ("teleport",), ("mop",))
+    files = synthetic_results.make(tmp_path_factory.mktemp("mop"), 1, ("medium-stitch",), ("mop",))
     named = {"audit": files["audits"], "execution": files["evals"]}
     return {kind: json.loads(paths[0].read_text()) for kind, paths in named.items()} | {"tags": files["tags"]}
 
@@ -154,7 +154,10 @@ ROWS = {
         ",".join(COLUMNS) + "\n" + ",".join("<b>" if c == "tag" else "" for c in COLUMNS) + "\n",
         ["unknown data tag '<b>'"],
     ),
-    "a word for a number": (",".join(COLUMNS) + "\nmop,table3,a,b,high" + "," * (len(COLUMNS) - 5) + "\n", ["high"]),
+    "a word for a number": (
+        ",".join(COLUMNS) + "\nmop,table3,a,b,high" + "," * (len(COLUMNS) - 5) + "\n",
+        ["words in its column `value`"],
+    ),
 }
 
 
@@ -170,7 +173,7 @@ def test_measurements(tmp_path, case):
 
 def test_measurements_that_cannot_be_joined(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n")
-    given = options(out=tmp_path / "out/all.csv")
+    given = options(out=tmp_path / "out/all.csv", timings=tmp_path / "out/timings.csv")
     refused("join_measurements", [*given, tmp_path / "t.csv"], ["t.csv must have the columns"], tmp_path)
     refused("join_measurements", [*given, tmp_path / "none.csv"], ["none.csv cannot be read"], tmp_path)
 

@@ -174,7 +174,7 @@ def put(raw, path, value):
     ("path", "value", "words"),
     [
         ("scale", "huge", ["scale", "'huge'", "'smoke', 'laptop', 'paper'"]),
-        ("colour", 1, ["top level", "'colour'", "allowed there: data"]),
+        ("colour", 1, ["top level", "'colour'", "allowed there: conda, data"]),
         ("mop.seedz", 1, ["mop", "'seedz'", "seeds"]),
         ("mop.seeds", -1, ["mop.seeds", "-1", "at least 1"]),
         ("mop.seeds", 2.5, ["mop.seeds", "2.5", "integer"]),

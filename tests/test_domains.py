@@ -280,7 +280,7 @@ def test_arrays_are_read_without_unpickling(tmp_path):
     np.savez(tmp_path / "good.npz", a=np.arange(3))
     np.savez(tmp_path / "bad.npz", a=np.array([{}], dtype=object))
     assert load_arrays(tmp_path / "good.npz")["a"].tolist() == [0, 1, 2]
-    with pytest.raises(JepaError, match=r"bad.npz cannot be read"):
+    with pytest.raises(JepaError, match=r"bad.npz is no file of a domain's arrays"):
         load_arrays(tmp_path / "bad.npz")
     with pytest.raises(JepaError, match=r"none.npz does not exist"):
         load_arrays(tmp_path / "none.npz")

@@ -35,6 +35,18 @@ def test_a_full_disk_while_a_dataset_is_written(tmp_path):
         assert (tmp_path / "disk/two_room.h5").exists() and (tmp_path / "disk/kept.txt").read_text() == "kept"
 
 
+def test_a_disk_that_is_too_small_for_frames_is_noticed_before_they_are_rendered(tmp_path):
+    assert faults.finish(tmp_path, "episodes")[0] == 0
+    command = [sys.executable, faults.ROOT / "workflow/scripts/render_frames.py", "--episodes", "two_room.h5"]
+    command += ["--size", "64", "--settings", '{"stride": 1, "quality": null}', "--workers", "1"]
+    command += ["--out", "disk/frames.h5", "--provenance", "disk/provenance.json"]
+    with faults.small_disk(tmp_path / "disk", "1m"):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert re.search(r"frames.h5 would take 0.\d+ GiB, of which 0.00 GiB are free", sentence(done.stderr))
+        assert os.listdir(tmp_path / "disk") == []
+
+
 CHECKPOINTS = """
 import json, sys
 from pathlib import Path
@@ -70,10 +82,9 @@ def test_a_full_disk_while_a_checkpoint_is_written(tmp_path):
         while not checkpoint.exists():
             assert process.poll() is None
             time.sleep(0.002)
-        with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
             while True:
                 file.write(b"\0" * 4096)
-                file.flush()
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 2, errors
         assert re.search(r"checkpoint.safetensors cannot be written \(No space left", sentence(errors.decode()))
@@ -97,11 +108,8 @@ def test_results_that_cannot_be_written_are_a_sentence(workflow):
 
 def test_two_workflows_in_one_directory(workflow):
     """The second one is refused while the first one works; the first one completes."""
-    arguments = ["snakemake", "--cores", "1", *SMOKE, AUDIT]
-    environment = {k: v for k, v in os.environ.items() if k != "JEPA_DATA_MIRROR"}
-    first = subprocess.Popen(
-        [sys.executable, "-m", *arguments], cwd=workflow.folder, env=environment, stdout=subprocess.DEVNULL
-    )
+    seeds = [AUDIT.replace("seed0", f"seed{seed}") for seed in range(12)]  # longer than the second one takes to begin
+    first = workflow.start(*SMOKE, *seeds, cores=1, stdout=subprocess.DEVNULL)
     locks = workflow.folder / ".snakemake/locks"
     while not (locks.exists() and any(locks.iterdir())):
         assert first.poll() is None, "the first run ended before it took its lock"
@@ -114,18 +122,19 @@ def test_two_workflows_in_one_directory(workflow):
 
 
 def test_a_clock_that_goes_back(workflow):
-    """Inputs from the future, as after a clock that ran ahead: cells made now are newer all the same."""
+    """Inputs from the future, as after a clock that ran ahead: refused with the reason until the dates are mended."""
     crossings = "data/smoke/crossings/teleport.npz"
     assert workflow.run(*SMOKE, crossings).returncode == 0
-    tomorrow = time.time() + 86400
-    for path in (workflow.folder / "data").rglob("*"):
-        os.utime(path, (tomorrow, tomorrow))
-    assert workflow.run(*SMOKE, AUDIT).returncode == 0
+    kept = faults.contents_of(workflow.folder / "data")
+    now = time.time()
+    for ahead in (86400, 0):
+        for path in (workflow.folder / "data").rglob("*"):
+            os.utime(path, (now + ahead, now + ahead))
+        done = workflow.run(*SMOKE, AUDIT)
+        assert (done.returncode == 1) == ("clock skew" in done.stdout) == (ahead > 0)
+        assert faults.contents_of(workflow.folder / "data") == kept
+        assert (workflow.folder / AUDIT).exists() == (ahead == 0)
     assert "Nothing to be done" in workflow.run(*SMOKE, AUDIT).stdout
-    kept = (workflow.folder / AUDIT).read_bytes()
-    (workflow.folder / AUDIT).unlink()
-    assert workflow.run(*SMOKE, AUDIT).returncode == 0
-    assert (workflow.folder / AUDIT).read_bytes() == kept
 
 
 @pytest.mark.parametrize("damage", ["half", "empty"])
@@ -152,8 +161,10 @@ def chain(tmp_path_factory):
     workflow = Workflow(tmp_path_factory.mktemp("chain"))
 
     def only_controls(config):
-        config["mop"]["execution"]["arms"] = []
-        config["mop"]["grids"] = {"planning": {"arms": [], "mazes": []}}
+        config["mop"]["mazes"] = ["teleport"]
+        for grid in config["mop"]["grids"].values():
+            grid["mazes"] = []
+        del config["scales"]["smoke"]["mop"]["grids"]
 
     workflow.edit(only_controls)
     table = "results/smoke/measurements/mop/table3.csv"

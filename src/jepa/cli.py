@@ -123,6 +123,22 @@ def pixels(text):
     return int(text)
 
 
+def environment(arguments):
+    """Compare an environment with requirements.lock; write envs/*.yaml from it; pin their conda packages."""
+    if arguments.action == "check":
+        from jepa.lock import check
+
+        sys.exit(0 if check(arguments.python, sys.stdout) else 1)
+    if arguments.action == "write":
+        from jepa.lock import write_environments
+
+        write_environments(sys.stdout)
+    else:
+        from jepa.pins import write_pins
+
+        write_pins(sys.stdout)
+
+
 def parser():
     main = argparse.ArgumentParser(prog="jepa", description="Tools beside the workflow; the workflow is `snakemake`.")
     commands = main.add_subparsers(required=True, metavar="command")
@@ -147,6 +163,9 @@ def parser():
     sub.add_argument("episodes", type=Path, help="e.g. data/laptop/two_room.h5")
     sub.add_argument("out", type=Path, help="HDF5 file to write")
     sub.add_argument("--size", type=pixels, default=224, help="pixels of a frame's side (default: 224)")
+    sub = add("env", environment, "compare an environment with requirements.lock; write or pin envs/*.yaml")
+    sub.add_argument("action", choices=["check", "write", "pin"])
+    sub.add_argument("--python", help="interpreter whose packages are compared (default: the one that runs jepa)")
     sub = add("costs", costs, "what jobs took, beside what config.yaml expects and a cluster is asked for")
     sub.add_argument("--yaml", action="store_true", help="print the blocks of config.yaml as measured instead")
     slurm = commands.add_parser("slurm", help="check a cluster's settings, clean up after a killed run")

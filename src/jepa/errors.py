@@ -21,7 +21,8 @@ def run(main):
     except OSError as error:
         if error.strerror is None:  # a library's own, which says nothing of a file
             raise
-        where = f" ({error.filename})" if error.filename else ""
+        path = error.filename2 or error.filename  # of a move, where to
+        where = f" ({path})" if path else ""
         message = f"the system refuses a file{where}: {error.strerror}; check the path, its permissions and free space."
     else:
         return

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ def atomic_path(path):
     except Exception as error:
         number = _error_number(error)
         if number in NO_ROOM:
-            raise JepaError(f"{path} cannot be written ({os.strerror(number)}); free some and run again.") from None
+            raise JepaError(f"{path} cannot be written ({os.strerror(number)}); make room and run again.") from None
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -80,6 +81,16 @@ def check_writable(folder):
         existing = existing.parent
     if not os.access(existing, os.W_OK):
         raise JepaError(f"{folder} cannot be written; change its permissions, or work in a copy elsewhere.")
+
+
+def check_room(path, size):
+    """Raise JepaError where the disk of the folder of `path` has no room for `size` bytes."""
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        gib, left = size / 2**30, free / 2**30
+        raise JepaError(f"{path} would take {gib:.2f} GiB, of which {left:.2f} GiB are free; make room and run again.")
 
 
 def file_hash(path):

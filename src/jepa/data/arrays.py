@@ -1,6 +1,7 @@
-"""Arrays of npz and HDF5 files: read in plain, never unpickled, never more than the memory holds."""
+"""Arrays in npz and HDF5 files: read in plain, never unpickled, never more than the memory holds; HDF5 written."""
 
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -8,6 +9,7 @@ import numpy as np
 import psutil
 
 from jepa.errors import JepaError
+from jepa.files import atomic_path
 
 
 def read_npz(path, what, names=None):
@@ -42,6 +44,18 @@ def read_hdf5(file, names):
             raise ValueError(f"{name} is no dataset of its own")
     check_memory(sum(dataset.size * dataset.dtype.itemsize for dataset in found))
     return [dataset[()] for dataset in found]
+
+
+@contextmanager
+def new_hdf5(path):
+    """Yield an HDF5 file in memory that is written to `path`, complete or not at all, when the block succeeds.
+
+    Not on the disk from the start: where a disk fills up, HDF5 may crash the process as it ends.
+    """
+    with atomic_path(path) as temporary, h5py.File("memory", "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        temporary.write_bytes(file.id.get_file_image())
 
 
 def check_memory(size):

@@ -155,7 +155,10 @@ def _reject(part):
 
 def _read_pins(pins):
     """{file name: {origin: sha256}}"""
-    return read_json(pins) if Path(pins).exists() else {}
+    known = read_json(pins) if Path(pins).exists() else {}
+    if not isinstance(known, dict) or not all(isinstance(by_origin, dict) for by_origin in known.values()):
+        raise JepaError(f"{pins} does not hold checksums by file and server; restore or delete it.")
+    return known
 
 
 def _pin(pins, name, source, sha256):

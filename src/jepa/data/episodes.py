@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from jepa.data.arrays import read_hdf5
+from jepa.data.arrays import new_hdf5, read_hdf5
 from jepa.data.frames import Frames
 from jepa.envs.registry import WIDTHS, render_states
 from jepa.errors import JepaError
@@ -183,7 +183,7 @@ def write(path, *, states, actions, target, env, seed, generator, ep_len=None, o
         np.arange(len(ep_len)) if origin is None else np.asarray(origin, dtype=np.int64),
     )
     _check(path, env, *columns)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         for name, column in zip(COLUMNS, columns, strict=True):
             file.create_dataset(name, data=column)
         file.attrs.update({"env": env, "seed": seed, "generator": generator})

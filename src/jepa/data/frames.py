@@ -21,7 +21,7 @@ from tqdm import tqdm
 from jepa.data.arrays import read_hdf5
 from jepa.envs.registry import render_states, use_quality
 from jepa.errors import JepaError
-from jepa.files import atomic_path
+from jepa.files import atomic_path, check_room
 
 CHUNK = 256  # frames that one worker renders between two reports
 
@@ -85,17 +85,31 @@ def render(episodes, path, size, stride, *, quality=None, workers=1, progress=Tr
     parts = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
     jobs = [(episodes.env, episodes.states[part], size) for part in parts]
     bar = tqdm(total=len(rows), unit="frame", disable=not progress, mininterval=2.0, dynamic_ncols=True)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({"env": episodes.env, "states": _digest(episodes.states), "stride": stride})
-        file.create_dataset("row", data=rows)
-        frames = file.create_dataset("frames", (len(rows), 3, size, size), np.uint8)
-        done = 0
-        for rendered in _rendered(jobs, workers):
-            frames[done : done + len(rendered)] = rendered
-            done += len(rendered)
-            bar.update(len(rendered))
+    check_room(path, 3 * size**2 * len(rows))
+    with atomic_path(path) as temporary:
+        begin = _lay_out(temporary, episodes, rows, size, stride)
+        with open(temporary, "r+b") as file:
+            file.seek(begin)
+            for rendered in _rendered(jobs, workers):
+                file.write(np.ascontiguousarray(rendered))
+                bar.update(len(rendered))
     bar.close()
     return {"frames": len(rows), "size": size, "stride": stride, "quality": quality}
+
+
+def _lay_out(path, episodes, rows, size, stride):
+    """Write a file but for its frames, (R, 3, size, size) uint8, and return at which byte they are to be written.
+
+    Not by HDF5: where a disk fills up, it may crash the process as it ends.
+    """
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"env": episodes.env, "states": _digest(episodes.states), "stride": stride})
+        file.create_dataset("row", data=rows)
+        frames = file.create_dataset("frames", (len(rows), 3, size, size), np.uint8, dcpl=layout)
+        return frames.id.get_offset()
 
 
 def _rendered(jobs, workers):

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from jepa.data import registry
+from jepa.data.arrays import read_hdf5
 from jepa.data.download import NetworkError, digest, download
 from jepa.data.episodes import write
 from jepa.data.mirror import VARIABLE, copy, find, mirror_folder
@@ -201,10 +202,13 @@ def _from_dino_wm(path):
 def _from_lewm(path):
     """States (N, 7), actions (N, 2) and ep_len (E,) of LeWM's HDF5."""
     with h5py.File(path, "r") as file:
-        ep_len, ep_offset = (file[name][:].astype(np.int64) for name in ("ep_len", "ep_offset"))
-        state, action = (file[name][:].astype(np.float32) for name in ("state", "action"))
+        ep_len, ep_offset, state, action = read_hdf5(file, ("ep_len", "ep_offset", "state", "action"))
+    ep_len, ep_offset = ep_len.astype(np.int64), ep_offset.astype(np.int64)
+    state, action = state.astype(np.float32), action.astype(np.float32)
     if state.shape != (len(state), COLUMNS) or action.shape != (len(state), 2):
         raise JepaError(f"{path}: states {state.shape} and actions {action.shape} are not Push-T's (N, 7) and (N, 2).")
+    if (ep_offset < 0).any() or (ep_len > len(state)).any():
+        raise JepaError(f"{path}: its episodes do not lie within its {len(state)} rows; fetch it again.")
     rows = np.concatenate([np.arange(first, first + n) for first, n in zip(ep_offset, ep_len, strict=True)])
     if rows.max() >= len(state):
         raise JepaError(f"{path}: its episodes need {rows.max() + 1} rows, but it has {len(state)}.")

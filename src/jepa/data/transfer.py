@@ -212,15 +212,15 @@ def _resumable(url, part):
     try:
         known = read_json(record_of(part))
         size = part.stat().st_size
-    except (JepaError, OSError):
+        if known["url"] != url or not 0 < size <= (known["length"] or 0):
+            return None
+        # A weak ETag promises equal meaning, not equal bytes, and may not be used to resume (RFC 9110, section
+        # 13.1.5).
+        if (known["etag"] or "").startswith("W/"):
+            return None
+        return known if known["etag"] or known["last_modified"] else None
+    except (JepaError, OSError, KeyError, TypeError, AttributeError):  # none, or one that somebody else wrote
         return None
-    if known["url"] != url or not 0 < size <= (known["length"] or 0):
-        return None
-    # A weak ETag promises equal meaning, not equal bytes, and may not be used to resume (RFC 9110, section
-    # 13.1.5).
-    if (known["etag"] or "").startswith("W/"):
-        return None
-    return known if known["etag"] or known["last_modified"] else None
 
 
 def _is_page(response):

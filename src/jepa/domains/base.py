@@ -103,5 +103,17 @@ def _check_values(name, array):
 
 
 def load_arrays(path):
-    """The arrays that prepare_domain wrote, by name. Raises JepaError when the file is missing or damaged."""
-    return read_npz(path, "a domain's arrays")
+    """The arrays that prepare_domain wrote, by name. Raises JepaError when the file is missing or damaged; and, naming
+    it, when an array that a domain asks for is not there."""
+    return Arrays(read_npz(path, "a domain's arrays"), path=path)
+
+
+class Arrays(dict):
+    """Arrays by name, and the file that they are from."""
+
+    def __init__(self, arrays, path):
+        super().__init__(arrays)
+        self.path = path
+
+    def __missing__(self, name):
+        raise JepaError(f"{self.path} lacks the array {name!r}; delete it and run the rule that prepares it.")

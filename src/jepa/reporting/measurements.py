@@ -142,6 +142,11 @@ def read_measurements(path):
         raise JepaError(f"The measurements {path} cannot be read ({error}); run the rule that writes them.") from None
     if list(rows.columns) != COLUMNS:
         raise JepaError(f"{path} must have the columns {', '.join(COLUMNS)}; run the rule that writes it again.")
+    for name in NUMBERS if len(rows) else ():
+        if not pd.api.types.is_numeric_dtype(rows[name]):
+            raise JepaError(f"{path} has words in its column `{name}`; run the rule that writes it again.")
+    if (rows["sd"].notna() & rows["n"].isna()).any():
+        raise JepaError(f"{path} has a deviation without its `n`; run the rule that writes it again.")
     unknown = sorted(set(rows["tag"]) - {"", *TAGS})
     if unknown:
         raise JepaError(f"{path} has the unknown data tag {unknown[0]!r}; run the rule that writes it again.")

@@ -116,6 +116,8 @@ def outcomes(record, episodes):
 def outcomes_of_floor(record, name):
     """The outcomes of one floor or ceiling; empty where it was not run."""
     floor = record.at("floors").get(name)
+    if not isinstance(floor, dict | None):
+        raise JepaError(f"{record.path} has {floor!r} for the floor `{name}`; delete it and run its rule again.")
     return outcomes(record, floor.get("episodes", [])) if floor else []
 
 

@@ -103,6 +103,10 @@ class Records:
         if domain_grid.REFERENCES.get(domain) in references:
             references["reference"] = references[domain_grid.REFERENCES[domain]]
         for method, scores in (references | data["arms"]).items():
+            if not isinstance(scores, dict):
+                raise JepaError(
+                    f"{path} lacks the scores of `{method}`; delete it and run the rule that writes it again."
+                )
             record = Record(str(path), facts | {"method": method} | scores)
             self._by_cell.setdefault(("domains", method, domain), []).append(record)
 
@@ -187,12 +191,16 @@ def _name(provenance):
     return provenance.at("data" if "data" in provenance.data else "dataset")
 
 
+def _generator(facts):
+    """What provenance says of how episodes were made; None where it says nothing."""
+    return facts.get("generator") if isinstance(facts, dict) else None
+
+
 def read_generators(tag_files, datasets):
     """How the episodes of each place were made, or what a domain holds, as provenance says: {place: text}."""
     by_dataset = {}
     for path in tag_files:
-        data = read_json(path)
-        by_dataset[_name(Record(str(path), data))] = (
-            data["dataset"] if "data" in data else (data.get("facts") or {}).get("generator")
-        )
+        facts = Record(str(path), read_json(path))
+        told = facts.at("dataset") if "data" in facts.data else _generator(facts.data.get("facts"))
+        by_dataset[_name(facts)] = told
     return {place: by_dataset[dataset] for place, dataset in datasets.items() if by_dataset.get(dataset)}
