@@ -6,6 +6,7 @@ Not among the ordinary tests: `make test-slurm`. Needs root, because the Slurm i
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,7 +55,7 @@ class Root(Workflow):
         STARTED.append(process)
         return process
 
-    def type(self, command, timeout=300):
+    def type(self, command, timeout=400):
         """(exit status, output) of a command that runs to its end; 124 as of `timeout` when it does not."""
         process = self.start(command)
         try:
@@ -110,7 +111,7 @@ def environment():
     return kept | {"PATH": f"{BIN}:{kept['PATH']}", "COLUMNS": "200"}
 
 
-def wait_until(ready, what, process=None, seconds=150):
+def wait_until(ready, what, process=None, seconds=300):
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end and (process is None or process.poll() is None), what()
@@ -159,7 +160,7 @@ def tabled(slurm, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def crossed(slurm, tmp_path_factory):
+def _crossed(slurm, tmp_path_factory):
     """A root with the data that the arm mop-long is trained on, and that arm alone."""
     long = {"predictor": {"kind": "mop"}, "training": {"steps": LONG}}
     root = Root(
@@ -168,6 +169,19 @@ def crossed(slurm, tmp_path_factory):
     status, said = root.type("snakemake --profile slurm data/smoke/crossings/teleport.npz")
     assert status == 0, said
     return root
+
+
+@pytest.fixture
+def crossed(_crossed):
+    """That root, in which a test that fails leaves nothing behind for the next one."""
+    yield _crossed
+    for process in STARTED:
+        process.kill()
+        process.wait()
+    if _crossed.active():
+        subprocess.run(["scancel", *(job["JobId"] for job in _crossed.active())], check=True)
+        wait_until(lambda: not _crossed.active(), lambda: "jobs stay", seconds=30)
+    shutil.rmtree(_crossed.folder / ".snakemake/locks", ignore_errors=True)
 
 
 def test_the_literal_command_makes_every_table(tabled):
@@ -263,7 +277,7 @@ def test_after_kill_9_of_the_master_the_training_is_resumed(crossed):
 def test_a_preempted_training_is_resumed_under_the_same_master(crossed):
     master, job, cell = crossed.begin_training(seed=1)
     subprocess.run(["scontrol", "requeue", job["JobId"]], check=True)
-    assert master.wait(240) == 0, crossed.output.read_text()
+    assert master.wait(400) == 0, crossed.output.read_text()
     (after,) = (other for other in crossed.jobs() if other["JobId"] == job["JobId"])
     assert after["Restarts"] == "1" and after["JobState"] == "COMPLETED"
     assert after == crossed.jobs()[-1], "the master submitted the cell a second time"
