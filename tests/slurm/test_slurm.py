@@ -6,6 +6,7 @@ Not among the ordinary tests: `make test-slurm`. Needs root, because the Slurm i
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 BIN = Path(sys.executable).parent
 LONG = 10_000  # steps of a training that is disturbed: five seconds on a fast machine, half a minute on a slow one
+STARTED = []  # processes, so that none outlives the cluster
 ACTIVE = {"PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING"}
 
 
@@ -47,13 +49,20 @@ class Root(Workflow):
     def start(self, command):
         self.output = self.folder / "output.txt"
         with open(self.output, "w") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command.split(), cwd=self.folder, env=environment(), stdout=output, stderr=subprocess.STDOUT
             )
+        STARTED.append(process)
+        return process
 
-    def type(self, command, timeout=300):
-        """(exit status, output) of a command that runs to its end."""
-        status = self.start(command).wait(timeout)
+    def type(self, command, timeout=400):
+        """(exit status, output) of a command that runs to its end; 124 as of `timeout` when it does not."""
+        process = self.start(command)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = 124
         return status, self.output.read_text()
 
     def jobs(self):
@@ -102,7 +111,7 @@ def environment():
     return kept | {"PATH": f"{BIN}:{kept['PATH']}", "COLUMNS": "200"}
 
 
-def wait_until(ready, what, process=None, seconds=150):
+def wait_until(ready, what, process=None, seconds=300):
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end and (process is None or process.poll() is None), what()
@@ -136,6 +145,8 @@ def slurm():
     try:
         yield cluster.start()
     finally:
+        for process in STARTED:
+            process.kill()
         cluster.stop()
 
 
@@ -143,13 +154,13 @@ def slurm():
 def tabled(slurm, tmp_path_factory):
     """A root in which the literal command has run once."""
     root = Root(tmp_path_factory.mktemp("tabled") / "root", less)
-    status, said = root.type("snakemake --profile slurm all_tables", timeout=600)
+    status, said = root.type("snakemake --profile slurm all_tables", timeout=900)
     assert status == 0, said
     return root
 
 
 @pytest.fixture(scope="module")
-def crossed(slurm, tmp_path_factory):
+def _crossed(slurm, tmp_path_factory):
     """A root with the data that the arm mop-long is trained on, and that arm alone."""
     long = {"predictor": {"kind": "mop"}, "training": {"steps": LONG}}
     root = Root(
@@ -158,6 +169,19 @@ def crossed(slurm, tmp_path_factory):
     status, said = root.type("snakemake --profile slurm data/smoke/crossings/teleport.npz")
     assert status == 0, said
     return root
+
+
+@pytest.fixture
+def crossed(_crossed):
+    """That root, in which a test that fails leaves nothing behind for the next one."""
+    yield _crossed
+    for process in STARTED:
+        process.kill()
+        process.wait()
+    if _crossed.active():
+        subprocess.run(["scancel", *(job["JobId"] for job in _crossed.active())], check=True)
+        wait_until(lambda: not _crossed.active(), lambda: "jobs stay", seconds=30)
+    shutil.rmtree(_crossed.folder / ".snakemake/locks", ignore_errors=True)
 
 
 def test_the_literal_command_makes_every_table(tabled):
@@ -219,7 +243,11 @@ def test_partition_gpu_type_and_options_as_the_profile_shows_them(slurm, tabled)
 
 
 def test_a_failing_cell_runs_twice_with_more_memory_the_second_time(slurm, tmp_path):
-    root = Root(tmp_path / "root", lambda config: config["data"].update(source="mirror"))
+    def without_data(config):
+        config["data"]["source"] = "mirror"
+        config["scales"]["smoke"]["mop"]["episode_share"] = 1.0  # less is generated, whatever the source
+
+    root = Root(tmp_path / "root", without_data)
     status, said = root.type("snakemake --profile slurm results/smoke/audits/mop/mdn/teleport/seed1.json")
     assert status != 0
     assert "JEPA_DATA_MIRROR" in " ".join(said.split()), said
@@ -249,7 +277,7 @@ def test_after_kill_9_of_the_master_the_training_is_resumed(crossed):
 def test_a_preempted_training_is_resumed_under_the_same_master(crossed):
     master, job, cell = crossed.begin_training(seed=1)
     subprocess.run(["scontrol", "requeue", job["JobId"]], check=True)
-    assert master.wait(240) == 0, crossed.output.read_text()
+    assert master.wait(400) == 0, crossed.output.read_text()
     (after,) = (other for other in crossed.jobs() if other["JobId"] == job["JobId"])
     assert after["Restarts"] == "1" and after["JobState"] == "COMPLETED"
     assert after == crossed.jobs()[-1], "the master submitted the cell a second time"
