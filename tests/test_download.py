@@ -209,7 +209,7 @@ def test_a_full_disk_is_a_sentence(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with Server(sends(BODY)) as server, pytest.raises(JepaError, match="No space left on device.*free space"):
+    with Server(sends(BODY)) as server, pytest.raises(JepaError, match="No space left on device.*make room"):
         get(server.url, path)
 
 

@@ -25,7 +25,8 @@ def test_the_paper_scale_is_planned_quickly_with_its_cost(workflow):
     done = workflow.run("-n", "all_tables", "--config", "scale=paper")
     assert done.returncode == 0, done.stdout[-2000:]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 15
+    # Five seconds of an ordinary core, twenty of one with 2 GHz of 2017.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 30
     forecast = done.stdout[done.stdout.rindex("scale paper: ") :]
     assert "x train_qantara" in forecast and "GPU-hours" in forecast and "disk about" in forecast
     assert "GPU-hours 0;" not in forecast

@@ -134,7 +134,7 @@ def test_invalid_content_from_a_server_is_an_error_even_under_auto(register, gen
 def test_without_network_auto_says_so_and_generates(register, generator, data, capsys):
     before = time.monotonic()
     facts = get(data)
-    assert time.monotonic() - before < 5.0
+    assert time.monotonic() - before < 15.0  # one try to connect, not one after another until patience ends
     assert (facts["source"], facts["tag"], facts["seed"]) == ("generate", "same", 3)
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1 and "no mirror is set" in said and "could not be downloaded" in said

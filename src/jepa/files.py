@@ -12,8 +12,6 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from jepa.errors import JepaError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -70,8 +68,18 @@ def _clear_leftovers(path):
     name = re.compile(rf"\.{re.escape(path.stem)}-{re.escape(platform.node())}-(\d+)-\w+{re.escape(path.suffix)}")
     for file in path.parent.iterdir():
         match = name.fullmatch(file.name)
-        if match and not psutil.pid_exists(int(match[1])):
+        if match and not _is_alive(int(match[1])):
             file.unlink(missing_ok=True)
+
+
+def _is_alive(process):
+    try:
+        os.kill(process, 0)  # no signal: only asks
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def check_writable(folder):
