@@ -50,7 +50,13 @@ class Root(Workflow):
         self.output = self.folder / "output.txt"
         with open(self.output, "w") as output:
             process = subprocess.Popen(
-                command.split(), cwd=self.folder, env=environment(), stdout=output, stderr=subprocess.STDOUT
+                command.split(),
+                cwd=self.folder,
+                env=environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # What runs in the background of a shell ignores Ctrl-C, and so would all that it starts.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         STARTED.append(process)
         return process
