@@ -6,7 +6,7 @@ import pytest
 
 import synthetic_qantara
 import synthetic_results
-from bad_input import options, refused
+from bad_input import call, options, refused
 from conftest import ROOT
 from jepa.reporting.measurements import COLUMNS
 from synthetic_results import write
@@ -27,10 +27,29 @@ def qantara(tmp_path_factory):
     return {"evaluation": found["cem-k4"], "floors": found["two_room"], "tags": files["tags"]}
 
 
-def measure(folder, paper, table, results, tags, words, **changes):
+def measuring(folder, paper, table, results, tags, **changes):
+    """Arguments of measure_table."""
     given = options(paper=paper, table=table, scale="smoke", steps=20, out=folder / "out/t.csv")
     given += options(published=changes.get("published", ROOT / f"paper/{paper}.csv"))
-    refused("measure_table", [*given, "--data", *tags, "--results", *results], words, folder)
+    return [*given, "--data", *tags, "--results", *results]
+
+
+def measure(folder, paper, table, results, tags, words, **changes):
+    """Assert that no table is measured from damaged results (see `refused`)."""
+    refused("measure_table", measuring(folder, paper, table, results, tags, **changes), words, folder)
+
+
+def test_the_undamaged_results_are_accepted(mop, qantara, tmp_path):
+    """Each case below is refused for its damage and for nothing else."""
+    for paper, table, value, tags in (
+        ("mop", "table3", mop["audit"], mop["tags"]),
+        ("mop", "table4", mop["execution"], mop["tags"]),
+        ("qantara", "table1", qantara["evaluation"], qantara["tags"]),
+        ("qantara", "table1", qantara["floors"], qantara["tags"]),
+    ):
+        given = measuring(tmp_path, paper, table, [write(tmp_path / "result.json", value)], tags)
+        assert call("measure_table", given) == (0, "")
+        assert (tmp_path / "out/t.csv").read_text().startswith("paper,table,row,column,value")
 
 
 def without(key):

@@ -60,7 +60,7 @@ def dangers(tree):
             found.append((call.lineno, "np.load without allow_pickle=False"))
         if name in ("yaml.unsafe_load", "yaml.full_load", "yaml.load_all"):
             found.append((call.lineno, name))
-        if name == "yaml.load" and not (len(call.args) == 2 and dotted(call.args[1]) == "_Loader"):
+        if name == "yaml.load" and not (len(call.args) == 2 and dotted(call.args[1]) == "_SafeLoader"):
             found.append((call.lineno, "yaml.load"))
         # As a method, but for the one function of ours that is called so.
         if "." in name and last in ("extract", "extractall", "unpack_archive") and name != "crossings.extract":
@@ -91,10 +91,10 @@ subprocess.run(x, shell=True); requests.get(x, verify=False)
 def test_the_one_loader_of_yaml_is_the_safe_one():
     import yaml
 
-    from jepa.config_file import _Loader
+    from jepa.config_file import _SafeLoader
 
-    assert issubclass(_Loader, yaml.constructor.SafeConstructor)
-    assert not issubclass(_Loader, yaml.constructor.FullConstructor)
+    assert issubclass(_SafeLoader, yaml.constructor.SafeConstructor)
+    assert not issubclass(_SafeLoader, yaml.constructor.FullConstructor)
 
 
 def test_the_one_unpickler_knows_no_name():

@@ -11,7 +11,7 @@ MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 MOST = 100_000  # values of a configuration; aliases of aliases can write down more than a machine holds
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # the same in C, where it was built: ten times as fast
+class _SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # in C, where it was built: ten times as fast
     """YAML's plain types. A key that stands twice would silently take back what was written first."""
 
     def construct_mapping(self, node, deep=False):
@@ -30,7 +30,7 @@ def read(path):
     """The nested dict in a configuration file. Raises JepaError, in one sentence, when it cannot be read as one."""
     path = Path(path)
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        raw = yaml.load(path.read_text(encoding="utf-8"), _SafeLoader)
     except FileNotFoundError:
         raise JepaError(f"there is no {path} here; work in the root of the repository.") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

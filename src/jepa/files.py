@@ -67,19 +67,11 @@ def _clear_leftovers(path):
     """Remove temporary files of `path` whose process on this machine is gone; other machines share the folder."""
     name = re.compile(rf"\.{re.escape(path.stem)}-{re.escape(platform.node())}-(\d+)-\w+{re.escape(path.suffix)}")
     for file in path.parent.iterdir():
-        match = name.fullmatch(file.name)
-        if match and not _is_alive(int(match[1])):
-            file.unlink(missing_ok=True)
+        if match := name.fullmatch(file.name):
+            import psutil  # here, because most processes find nothing to clear
 
-
-def _is_alive(process):
-    try:
-        os.kill(process, 0)  # no signal: only asks
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+            if not psutil.pid_exists(int(match[1])):
+                file.unlink(missing_ok=True)
 
 
 def check_writable(folder):
