@@ -301,6 +301,14 @@ DOMAINS = {
     "a text file": (text, ["is no file of a domain's arrays"]),
     "pickled objects": (pickled, ["Object arrays cannot be loaded"]),
     "a missing array": (lambda good, folder, name: np.savez(folder / name, scene=np.zeros(3)), ["lacks the array"]),
+    "too few positions": (
+        lambda good, folder, name: np.savez(folder / name, tracks=np.zeros((3, 9, 2), np.float32), cab=np.arange(3)),
+        ["'tracks'", "(3, 9, 2)", "should be (3, 14, 2)"],
+    ),
+    "one cab too many": (
+        lambda good, folder, name: np.savez(folder / name, tracks=np.zeros((3, 14, 2), np.float32), cab=np.arange(4)),
+        ["'cab'", "(4,)", "should be (3)"],
+    ),
 }
 
 

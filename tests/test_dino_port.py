@@ -6,7 +6,16 @@ import torch
 from torch.nn import functional as F
 
 from jepa.domains.base import load_arrays
-from jepa.domains.dino_port import audit, by_branching, cell_means, held_out_episodes, prepare, scores, visit_windows
+from jepa.domains.dino_port import (
+    ARRAYS,
+    audit,
+    by_branching,
+    cell_means,
+    held_out_episodes,
+    prepare,
+    scores,
+    visit_windows,
+)
 from jepa.domains.maze_view import FREE, POINT, TELEPORT, UNIT, WALL, draw_maze
 from jepa.envs.point_maze import maze_graph
 from jepa.errors import JepaError
@@ -46,7 +55,7 @@ def features(rows=5, frames=T + 1, seed=1):
 def prepared(tmp_path_factory):
     out = tmp_path_factory.mktemp("port") / "dino-port.npz"
     facts = prepare(out, source="auto", mirror=None, seed=0, settings={"episodes": 10}, progress=False)
-    return load_arrays(out), facts
+    return load_arrays(out, ARRAYS), facts
 
 
 # The predictor

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -279,8 +280,28 @@ def test_a_domain_that_cannot_be_audited_is_refused_with_a_sentence(changes, mes
 def test_arrays_are_read_without_unpickling(tmp_path):
     np.savez(tmp_path / "good.npz", a=np.arange(3))
     np.savez(tmp_path / "bad.npz", a=np.array([{}], dtype=object))
-    assert load_arrays(tmp_path / "good.npz")["a"].tolist() == [0, 1, 2]
+    layout = {"a": ("i", "N")}
+    assert load_arrays(tmp_path / "good.npz", layout)["a"].tolist() == [0, 1, 2]
     with pytest.raises(JepaError, match=r"bad.npz is no file of a domain's arrays"):
-        load_arrays(tmp_path / "bad.npz")
+        load_arrays(tmp_path / "bad.npz", layout)
     with pytest.raises(JepaError, match=r"none.npz does not exist"):
-        load_arrays(tmp_path / "none.npz")
+        load_arrays(tmp_path / "none.npz", layout)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ({"a": ("i", "N")}, "'a' of type float32 and shape (3, 4), which should be (3); delete it"),
+        ({"a": ("f", 3, 5)}, "should be (3, 5)"),
+        ({"a": ("f", "N", "N")}, "should be (3, 3)"),
+        ({"a": ("i", 3, 4)}, "of type float32"),
+        ({"b": ("i", "N"), "a": ("f", "N", 4)}, "'a' of type float32 and shape (3, 4), which should be (2, 4)"),
+        ({"empty": ("f", "N")}, "'empty' of type float32 and shape (0,)"),
+        ({"c": ("f", "N")}, "lacks the array 'c'"),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(tmp_path, layout, message):
+    np.savez(tmp_path / "x.npz", a=np.ones((3, 4), np.float32), b=np.arange(2), empty=np.ones(0, np.float32))
+    load_arrays(tmp_path / "x.npz", {"a": ("f", "N", "M"), "b": ("i", 2)})
+    with pytest.raises(JepaError, match=re.escape(message)):
+        load_arrays(tmp_path / "x.npz", layout)

@@ -4,14 +4,14 @@ import numpy as np
 import torch
 
 from jepa.domains.base import load_arrays
-from jepa.domains.vjepa2 import SMALL, ActionPredictor, ask, audit, prepare, rotated
+from jepa.domains.vjepa2 import ARRAYS, SMALL, ActionPredictor, ask, audit, prepare, rotated
 
 
 def record(tmp_path, seed=0):
     out = tmp_path / "vjepa2-ac.npz"
     facts = prepare(out, source="auto", mirror=None, seed=0, settings={})
     assert (facts["source"], facts["tag"]) == ("generate", "mechanism")
-    return audit(load_arrays(out), {"domain": "vjepa2-ac", "kind": "vjepa2"}, seed, tmp_path / "work")
+    return audit(load_arrays(out, ARRAYS), {"domain": "vjepa2-ac", "kind": "vjepa2"}, seed, tmp_path / "work")
 
 
 def test_the_released_predictor_has_305_million_parameters(tmp_path):

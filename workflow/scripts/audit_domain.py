@@ -24,7 +24,8 @@ def main():
     record, settings = Record(__file__), Settings(a.settings | {"domain": a.domain})
     # A killed audit goes on from this folder, unless the code has changed since.
     work = a.out.parent / f".{a.out.stem}-{code_hash(__file__)}"
-    result = registry.module(settings["kind"]).audit(load_arrays(a.data), settings, a.seed, work, progress=True)
+    domain = registry.module(settings["kind"])
+    result = domain.audit(load_arrays(a.data, domain.ARRAYS), settings, a.seed, work, progress=True)
     write_json(a.out, {"domain": a.domain, "kind": settings["kind"], "seed": a.seed, **result})
     record.write(a.provenance, inputs=[a.data], settings=settings, seed=a.seed)
     for folder in a.out.parent.glob(f".{a.out.stem}-*/"):

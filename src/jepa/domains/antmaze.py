@@ -37,6 +37,17 @@ OFFICIAL_KIND = "OGBench expert"
 SAMPLES = 32  # real observations that stand for a destination
 HELD_OUT = 0.2  # share of the episodes
 JUMP = 1.0  # the observation at a teleport is older than qpos: they differ by more than this, in units of the maze
+ARRAYS = {
+    "contexts": ("f", "P", 29),
+    "targets": ("f", "P", 29),
+    "episode": ("i", "P"),
+    "source": ("i", "P"),
+    "target": ("i", "P"),
+    "teleport": ("b", "P"),
+    "inbound": ("i", "m"),
+    "destinations": ("i", "d"),
+    "walker": ("U",),
+}
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

@@ -102,10 +102,28 @@ def _check_values(name, array):
         )
 
 
-def load_arrays(path):
-    """The arrays that prepare_domain wrote, by name. Raises JepaError when the file is missing or damaged; and, naming
-    it, when an array that a domain asks for is not there."""
-    return Arrays(read_npz(path, "a domain's arrays"), path=path)
+def load_arrays(path, layout):
+    """The arrays that prepare_domain wrote, by name.
+
+    layout: {name: (kind, *axes)}, the ARRAYS of the domain's module. kind: letters of numpy's dtype.kind; an axis is a
+    length, or a letter that stands for the same length, not 0, in every array. Arrays beside these are not looked at.
+    Raises JepaError, naming file and array, when the file is missing or damaged, when an array of the layout is not
+    there or has another type or shape; and, later, when another array is asked for that is not there.
+    """
+    arrays, lengths = Arrays(read_npz(path, "a domain's arrays"), path=path), {}
+    for name, (kind, *axes) in layout.items():
+        array = arrays[name]
+        fits = array.dtype.kind in kind and array.ndim == len(axes)
+        for axis, length in zip(axes, array.shape, strict=False):
+            wanted = lengths.setdefault(axis, length) if isinstance(axis, str) else axis
+            fits = fits and length == wanted > 0
+        if not fits:
+            shape = ", ".join(str(lengths.get(axis, axis)) for axis in axes)
+            raise JepaError(
+                f"{path} has the array {name!r} of type {array.dtype} and shape {array.shape}, which should be "
+                f"({shape}); delete it and run the rule that prepares it."
+            )
+    return arrays
 
 
 class Arrays(dict):

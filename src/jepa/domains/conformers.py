@@ -29,6 +29,7 @@ MATCH = 0.5  # angstroms, root mean square over the outcome's carbons; two neigh
 SAME = 15.0  # degrees: states whose torsions all differ by less are one minimum
 TIE = 1e-3  # kcal/mol: mirror images differ by less, and the order of their starts decides
 KNOWN = 4  # carbons that the first torsion places
+ARRAYS = {"torsions": ("f", "S", "torsions"), "energies": ("f", "S"), "carbons": ("f", "S", "carbons", 3)}
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

@@ -16,11 +16,12 @@ import numpy as np
 from jepa.domains.base import Domain, best_of
 from jepa.domains.compare import compare
 from jepa.domains.judge import probabilities, train_classifier
-from jepa.domains.pictures import AUDITED, SVHN, Scale, check_options, gather, mnist, neighbours, squared_errors
+from jepa.domains.pictures import AUDITED, IMAGES, SVHN, Scale, check_options, gather, mnist, neighbours, squared_errors
 from jepa.errors import JepaError
 
 OPTIONS = {"judge", "neighbours", "threshold"}
 CLASSES = 10
+ARRAYS = IMAGES
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

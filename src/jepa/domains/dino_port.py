@@ -37,6 +37,14 @@ MAZE = "teleport"
 ARMS = ("dense", "mop", "codebook")
 TEST_SHARE = 0.2  # of the episodes, the last ones
 BATCH = 256  # windows or frames that are read together
+ARRAYS = {
+    "position": ("f", "V", 2),
+    "cell": ("i", "V"),
+    "episode": ("i", "V"),
+    "ids": ("i", "rows", "columns"),
+    "inbound": ("i", "m"),
+    "successors": ("i", "n"),
+}
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

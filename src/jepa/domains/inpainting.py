@@ -9,11 +9,22 @@ import numpy as np
 
 from jepa.domains.base import Domain, best_of
 from jepa.domains.compare import compare
-from jepa.domains.pictures import AUDITED, FASHION, Scale, check_options, gather, mnist, neighbours, squared_errors
+from jepa.domains.pictures import (
+    AUDITED,
+    FASHION,
+    IMAGES,
+    Scale,
+    check_options,
+    gather,
+    mnist,
+    neighbours,
+    squared_errors,
+)
 from jepa.errors import JepaError
 
 OPTIONS = {"block", "place", "neighbours"}
 PLACES = ("centre", "lower-right")
+ARRAYS = IMAGES
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

@@ -35,6 +35,7 @@ from jepa.random import rng_of
 FRAMES = ("heading", "scene")
 BANK = 2000  # known targets by which a latent is read
 POINTS = 7  # of a path in latent space, beside its start
+ARRAYS = {"tracks": ("f", "N", OBSERVED + PREDICTED, 2), "scene": ("U", "N")}  # as of every kind, see base.load_arrays
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

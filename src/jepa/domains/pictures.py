@@ -21,6 +21,7 @@ FASHION_SHA256 = "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d8
 
 PREPARED = {"kind", "source", "mirror", "seed"}  # keys of `settings` beside a kind's own, when data are prepared
 AUDITED = {"domain", "kind", "space", "arms", "encoder", "d", "training", "gate"}  # and when arms are compared
+IMAGES = {"images": ("u", "N", "side", "side"), "labels": ("i", "N"), "test": ("b", "N")}
 
 
 @dataclass(frozen=True)

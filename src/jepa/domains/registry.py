@@ -1,7 +1,8 @@
-"""Kinds of domain by name. A kind's module has prepare() and audit(); its libraries are imported when it is asked for.
+"""Kinds of domain by name. A kind's module has what stands here; its libraries are imported when it is asked for.
 
 prepare(out, *, source, mirror, seed, settings, progress) -> facts    write the arrays of a dataset as npz
 audit(arrays, settings, seed, work, progress) -> record               every arm on them
+ARRAYS                                                                layout of that npz, see base.load_arrays
 """
 
 from jepa.errors import JepaError

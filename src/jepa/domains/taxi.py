@@ -26,6 +26,7 @@ from jepa.random import rng_of
 
 CONTEXTS = ("position", "history")
 HELD_OUT = 0.2  # share of the cabs that no model is trained on
+ARRAYS = {"tracks": ("f", "N", OBSERVED + PREDICTED, 2), "cab": ("iu", "N")}
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

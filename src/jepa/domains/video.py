@@ -26,6 +26,7 @@ SIZE = 64  # pixels of a side; the aspect ratio is not kept
 TEST_SHARE = 0.2
 LEVELS = 255.0
 BLOBS, BLOB_VIDEOS, BLOB_FRAMES = 3, 4, 300  # of the stand-in
+ARRAYS = {"frames": ("u", "F", SIZE, SIZE), "video": ("i", "F")}
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):

@@ -26,6 +26,7 @@ RELEASED = {"latent": 1408, "width": 1024, "depth": 24, "heads": 16, "side": 16,
 SMALL = {"latent": 12, "width": 32, "depth": 2, "heads": 2, "side": 3, "action": 7, "extrinsics": 6}
 CONDITIONS = 2  # tokens before the patches of a frame
 BASE = 10000.0  # of the rotations' frequencies
+ARRAYS = {name: ("i",) for name in RELEASED}
 
 
 def prepare(out, *, source, mirror, seed, settings, progress=True):
