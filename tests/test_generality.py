@@ -187,7 +187,7 @@ def test_the_footnote_tells_what_stands_behind_the_domains_but_no_steps_of_the_m
 def test_one_domain_file_is_a_record_of_each_arm(tmp_path):
     records = Records(synthetic_domains.make(tmp_path, seeds=2, domains=("taxi-history",))["domains"])
     assert [r.data["seed"] for r in records.get("domains", "mop", "taxi-history")] == [0, 1]
-    assert records.places() == {"taxi-history"} and records.seeds() == 2
+    assert records.places() == {"taxi-history"} and records.seeds() == (2, 2)
     assert not records.get("audits", "mop", "taxi-history")
 
 

@@ -1,5 +1,6 @@
 """The training loop: resume after a kill is bit-identical, divergence is said, seeds are paired."""
 
+import gc
 import json
 import os
 import signal
@@ -234,6 +235,16 @@ def test_our_adamw_is_torchs_to_the_last_bit(weight_decay):
         theirs.param_groups[0]["lr"] = rate
         theirs.step()
     assert all(torch.equal(a, b) for a, b in zip(*(model.parameters() for model in models), strict=True))
+
+
+def test_python_collects_garbage_again_after_a_training_that_failed():
+    model = torch.nn.Linear(2, 1)
+    model.loss = lambda x: (model(x).mean() * float("nan"), {"collecting": torch.tensor(float(gc.isenabled()))})
+    model.after_step = lambda: None
+    options = {"steps": 2, "lr": 1e-3, "lr_floor": 0.1, "weight_decay": 0.0, "progress": False}
+    with pytest.raises(JepaError, match="'collecting': 0.0"):
+        fit(model, lambda chunk, n: [(torch.ones(4, 2),)] * n, checkpoint="none", fingerprint="", **options)
+    assert gc.isenabled() and gc.get_freeze_count() == 0
 
 
 def test_training_does_not_import_the_compiler():

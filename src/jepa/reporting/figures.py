@@ -43,7 +43,8 @@ def _footnote(name, records, tags, scale):
         data = "; ".join(f"{tag}: {', '.join(by_tag[tag])}" for tag in TAGS if tag in by_tag)
     else:
         data = next(iter(by_tag), "none")
-    return f"data: {data} · scale: {scale} · seeds: {records.seeds()}"
+    seeds = "–".join(str(count) for count in sorted(set(records.seeds())))
+    return f"data: {data} · scale: {scale} · seeds: {seeds}"
 
 
 def figure5(records, published):

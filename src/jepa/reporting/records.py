@@ -127,8 +127,9 @@ class Records:
         return {}
 
     def seeds(self):
-        """How many seeds the files are of."""
-        return len({record.data["seed"] for records in self._by_cell.values() for record in records})
+        """The least and the most seeds that the files of a cell are of."""
+        counts = [len({record.data["seed"] for record in records}) for records in self._by_cell.values()]
+        return min(counts, default=0), max(counts, default=0)
 
     def steps(self):
         """Numbers of training steps that the files tell, ascending; empty when they tell none."""
