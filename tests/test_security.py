@@ -58,10 +58,8 @@ def dangers(tree):
             found.append((call.lineno, "torch.load without weights_only=True"))
         if name in ("np.load", "numpy.load") and given(call, "allow_pickle") is not False:
             found.append((call.lineno, "np.load without allow_pickle=False"))
-        if name in ("yaml.unsafe_load", "yaml.full_load", "yaml.load_all"):
+        if name in ("yaml.load", "yaml.unsafe_load", "yaml.full_load", "yaml.load_all"):
             found.append((call.lineno, name))
-        if name == "yaml.load" and not (len(call.args) == 2 and dotted(call.args[1]) == "_SafeLoader"):
-            found.append((call.lineno, "yaml.load"))
         # As a method, but for the one function of ours that is called so.
         if "." in name and last in ("extract", "extractall", "unpack_archive") and name != "crossings.extract":
             found.append((call.lineno, f"{name}, which writes what an archive names"))

@@ -30,7 +30,7 @@ def read(path):
     """The nested dict in a configuration file. Raises JepaError, in one sentence, when it cannot be read as one."""
     path = Path(path)
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _SafeLoader)
+        raw = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise JepaError(f"there is no {path} here; work in the root of the repository.") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -39,6 +39,14 @@ def read(path):
         raise JepaError(f"{path} holds no keys at its top level; restore it from git.")
     check_values(raw)
     return raw
+
+
+def _parsed(text):
+    loader = _SafeLoader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def check_values(raw):
