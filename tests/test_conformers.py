@@ -9,6 +9,7 @@ from domain_worlds import ARMS
 from domain_worlds import settings as shared
 from jepa.domains.base import load_arrays
 from jepa.domains.conformers import (
+    ARRAYS,
     MATCH,
     STAGGERED,
     audit,
@@ -134,7 +135,7 @@ def test_seeds_draw_other_pairs_of_the_same_modes():
 def test_rdkit_relaxes_pentane_to_its_minima(tmp_path):
     pytest.importorskip("rdkit")
     facts = prepare(tmp_path / "c.npz", source="auto", mirror=None, seed=0, settings={"carbons": 5})
-    arrays = load_arrays(tmp_path / "c.npz")
+    arrays = load_arrays(tmp_path / "c.npz", ARRAYS)
     assert facts["states"] == 9 and facts["tag"] == "kind"
     assert arrays["energies"].min() == 0 and arrays["carbons"].shape[1:] == (5, 3)
     assert np.allclose(wrapped(chain_torsions(arrays["carbons"]) - arrays["torsions"]), 0, atol=1e-6)

@@ -48,7 +48,9 @@ def script(tmp_path, monkeypatch):
         (work.parent / "worked").write_text(work.name)
         return compare(domain(three_modes, n=300), settings, seed, work, progress=False)
 
-    monkeypatch.setattr(registry, "module", lambda kind: SimpleNamespace(prepare=prepare, audit=audit))
+    layout = {"contexts": ("f", "N", "d"), "targets": ("f", "N", "d")}
+    fixture = SimpleNamespace(ARRAYS=layout, prepare=prepare, audit=audit)
+    monkeypatch.setattr(registry, "module", lambda kind: fixture)
 
     def call(name, *arguments):
         path = ROOT / f"workflow/scripts/{name}.py"

@@ -81,7 +81,7 @@ def test_without_the_videos_blobs_stand_in_under_their_own_name(tmp_path, monkey
     out = tmp_path / "video.npz"
     facts = prepare(out, source="auto", mirror=None, seed=0, settings={"frames": 20})
     assert facts["tag"] == "mechanism" and "blobs" in facts["dataset"]
-    assert load_arrays(out)["frames"].shape == (80, SIZE, SIZE)
+    assert load_arrays(out, video.ARRAYS)["frames"].shape == (80, SIZE, SIZE)
     with pytest.raises(NetworkError):
         prepare(out, source="download", mirror=None, seed=0, settings={})
     before = out.read_bytes()
@@ -128,7 +128,7 @@ def test_the_real_videos_are_persistent(tmp_path):
         pytest.skip("needs the four videos in JEPA_DATA_MIRROR")
     facts = prepare(tmp_path / "v.npz", source="mirror", mirror=None, seed=0, settings={"frames": 60}, progress=False)
     assert facts["tag"] == "kind" and facts["frames"] == dict.fromkeys(names, 60)
-    frames = load_arrays(tmp_path / "v.npz")["frames"].astype(float).reshape(4, 60, SIZE, SIZE)
+    frames = load_arrays(tmp_path / "v.npz", video.ARRAYS)["frames"].astype(float).reshape(4, 60, SIZE, SIZE)
     change = ((frames[:, 1:] - frames[:, :-1]) ** 2).mean(axis=(1, 2, 3))
     assert (change < frames.var(axis=1).mean(axis=(1, 2))).all()  # against the mean frame
 
