@@ -8,11 +8,19 @@ import pytest
 from jepa.data import generate_ant
 from jepa.data.download import NetworkError
 from jepa.domains import antmaze
+from jepa.domains.base import load_arrays
 from jepa.envs import gl
-from jepa.envs.ant_maze import graph
+from jepa.envs.ant_maze import graph, render
 from jepa.errors import JepaError
 
-SMALL = {"visual": False, "episodes": 30, "steps": 60, "starts": "teleports", "draws": 1, "teleport_draws": 2}
+SMALL = {
+    "episodes": 30,
+    "steps": 60,
+    "starts": "teleports",
+    "draws": 1,
+    "teleport_draws": 2,
+    "frames": {"crossings": 2, "teleports": 3, "shadows": 1024},
+}
 SETTINGS = {
     "domain": "antmaze",
     "kind": "antmaze",
@@ -31,7 +39,7 @@ SETTINGS = {
 def prepared(tmp_path_factory):
     out = tmp_path_factory.mktemp("ant") / "antmaze.npz"
     facts = antmaze.prepare(out, source="generate", mirror=None, seed=0, settings=SMALL, progress=False)
-    return dict(np.load(out, allow_pickle=False)), facts, out
+    return dict(np.load(out, allow_pickle=False)), facts
 
 
 def walk(*cells):
@@ -118,7 +126,7 @@ def test_oversampling_gives_teleports_their_share():
 
 
 def test_the_domain_keeps_episodes_apart_and_its_off_contexts_away_from_teleports(prepared):
-    arrays, facts, _ = prepared
+    arrays, facts = prepared
     domain = antmaze.build(arrays, SETTINGS, 0)
     assert not np.isin(arrays["episode"][domain.test], arrays["episode"][domain.train]).any()
     assert arrays["teleport"][domain.test].all() and not np.isin(arrays["source"][domain.off], arrays["inbound"]).any()
@@ -130,21 +138,31 @@ def test_the_domain_keeps_episodes_apart_and_its_off_contexts_away_from_teleport
     assert not np.array_equal(antmaze.build(arrays, SETTINGS, 1).test, domain.test)
 
 
-def test_frames_are_scaled_by_colour_and_paired_with_the_rows_of_the_numbers(prepared):
-    arrays, _, _ = prepared
-    rng, shape = np.random.default_rng(0), (len(arrays["episode"]), 3, 8, 8)
+def test_frames_are_of_at_most_so_many_pairs_of_either_sort():
+    teleport = np.arange(60) % 5 == 0
+    rows = antmaze.framed(teleport, {"crossings": 7, "teleports": 4}, 0)
+    assert (np.diff(rows) > 0).all() and teleport[rows].sum() == 4 and len(rows) == 11
+    assert not np.array_equal(rows, antmaze.framed(teleport, {"crossings": 7, "teleports": 4}, 1))
+    np.testing.assert_array_equal(antmaze.framed(teleport, {"crossings": None, "teleports": 99}, 0), np.arange(60))
+
+
+def test_frames_are_scaled_by_colour_and_paired_with_the_numbers_of_their_rows(prepared):
+    arrays, _ = prepared
+    framed = antmaze.framed(arrays["teleport"], {"crossings": 40, "teleports": None}, 0)
+    rng, shape = np.random.default_rng(0), (len(framed), 3, 8, 8)
     frames = {f"{part}_frames": rng.integers(0, 200, shape, dtype=np.uint8) for part in ("context", "target")}
-    domain = antmaze.build(arrays | frames, {**SETTINGS, "visual": True}, 0)
+    domain = antmaze.build(arrays | frames | {"framed": framed}, {**SETTINGS, "visual": True}, 0)
     assert domain.contexts.dtype == domain.targets.dtype == np.float32
     np.testing.assert_allclose(domain.contexts[domain.train].mean(axis=(0, 2, 3)), 0, atol=1e-3)
     np.testing.assert_allclose(domain.contexts[domain.train].std(axis=(0, 2, 3)), 1, atol=1e-3)
-    numbers = antmaze.build(arrays, SETTINGS, 0)
+    alone = {name: arrays[name][framed] for name in ("contexts", "targets", "episode", "source", "target", "teleport")}
+    numbers = antmaze.build(arrays | alone, SETTINGS, 0)
     for rows in ("train", "test", "off"):
         np.testing.assert_array_equal(getattr(domain, rows), getattr(numbers, rows))
 
 
 def test_the_audit_writes_a_record_and_the_codebook_ignores_contexts(prepared, tmp_path):
-    arrays, _, _ = prepared
+    arrays, _ = prepared
     record = antmaze.audit(arrays, SETTINGS, 0, tmp_path / "work", progress=False)
     json.dumps(record, allow_nan=False)
     assert record["metric"] == "cov_r" and record["better"] == "higher"
@@ -154,11 +172,19 @@ def test_the_audit_writes_a_record_and_the_codebook_ignores_contexts(prepared, t
 
 
 def test_too_few_teleports_are_said(prepared):
-    arrays, _, _ = prepared
+    arrays, _ = prepared
     poor = arrays | {"teleport": np.zeros_like(arrays["teleport"])}
     with pytest.raises(JepaError, match="starts: teleports"):
         antmaze.build(poor, SETTINGS, 0)
-    with pytest.raises(JepaError, match="visual: true"):
+
+
+def test_without_opengl_the_numbers_remain_and_the_audit_of_frames_says_what_they_lack(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(gl.FOUND, gl.NOTHING)
+    settings, out = {**SMALL, "episodes": 4}, tmp_path / "numbers.npz"
+    facts = antmaze.prepare(out, source="generate", mirror=None, seed=0, settings=settings, progress=False)
+    assert facts["framed_pairs"] == 0 < facts["pairs"] and "install libegl1" in capsys.readouterr().err
+    arrays = load_arrays(out, antmaze.ARRAYS)
+    with pytest.raises(JepaError, match="have no frames.*jepa doctor"):
         antmaze.build(arrays, {**SETTINGS, "visual": True}, 0)
 
 
@@ -188,13 +214,13 @@ def test_without_a_network_the_gait_walks_and_says_why(tmp_path, monkeypatch):
         antmaze.prepare(tmp_path / "b.npz", source="download", mirror=None, seed=0, settings=settings, progress=False)
 
 
-def test_frames_are_those_of_the_pairs(tmp_path):
+def test_frames_are_those_of_the_pairs(prepared):
     if gl.probe() is None:
         pytest.skip("no OpenGL backend renders on this machine")
-    out = tmp_path / "visual.npz"
-    settings = {**SMALL, "visual": True, "episodes": 4, "crossings": 2}
-    antmaze.prepare(out, source="generate", mirror=None, seed=0, settings=settings, progress=False)
-    arrays = np.load(out, allow_pickle=False)
-    assert arrays["context_frames"].shape == arrays["target_frames"].shape == (len(arrays["episode"]), 3, 64, 64)
-    crossed = ~arrays["teleport"]
-    assert crossed.sum() == 2 and len(np.unique(arrays["context_frames"], axis=0)) > 1
+    arrays, facts = prepared
+    rows = arrays["framed"]
+    assert facts["framed_pairs"] == len(rows) == 5 and arrays["teleport"][rows].sum() == 3
+    for part in ("context", "target"):
+        frames = render(arrays[f"{part}s"][rows, :15], SMALL["frames"]["shadows"])
+        np.testing.assert_array_equal(arrays[f"{part}_frames"], frames.transpose(0, 3, 1, 2))
+    assert len(np.unique(arrays["context_frames"], axis=0)) > 1

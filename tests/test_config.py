@@ -255,5 +255,7 @@ def test_targets_that_exist_pass(raw):
     for kind in cells.PATTERNS:
         for cell in cells.grid_cells(config, kind):
             cells.check_target(cells.path_of(kind, "laptop", *cell), config)
+    for beside in ("graphs.npz", "provenance.json"):
+        cells.check_target(f"results/laptop/audits/mop/mop/teleport/seed0.{beside}", config)
     cells.check_target("results/laptop/measurements.csv", config)
     cells.check_target("all_tables", config)

@@ -120,7 +120,7 @@ def check_target(path, config):
     controls = {"audits": CONTROLS, "evals": EXECUTOR_CONTROLS}.get(kind, ())
     _check_part(path, "arm", method, [*config["mop"]["arms"], *controls])
     _check_part(path, "maze", maze, config["mop"]["mazes"])
-    if not re.search(r"/(fanout-)?seed\d+(/|\.json$)", path):
+    if not re.search(r"/(fanout-)?seed\d+(/|\.(graphs\.npz|provenance\.json|json)$)", path):
         raise JepaError(f"target {path!r} must name a seed as seed0, seed1, ...")
 
 

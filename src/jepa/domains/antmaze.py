@@ -25,6 +25,7 @@ from jepa.data.generate_ant import KIND, OFFICIAL_EPISODES, OFFICIAL_STEPS, gene
 from jepa.data.official import downloads, obtain
 from jepa.domains.base import Domain
 from jepa.domains.compare import compare
+from jepa.envs import gl
 from jepa.envs.ant_maze import SHADOWS, graph, render
 from jepa.errors import JepaError
 from jepa.evaluation.coverage import MATCH
@@ -53,32 +54,31 @@ ARRAYS = {
 def prepare(out, *, source, mirror, seed, settings, progress=True):
     """Write pairs of antmaze-teleport to the npz `out` and return facts for provenance.
 
-    settings: {visual: whether frames are rendered, episodes, steps, starts: of the generator (None for the official
-    size), crossings: at most so many that are no teleports (None for all), draws, teleport_draws: pairs of one
-    crossing, shadows: px of the shadow map (OGBench's is 4096)}.
+    settings: {episodes, steps, starts: of the generator (None for the official size), draws, teleport_draws: pairs of
+    one crossing, frames: of which pairs frames are rendered, as in `framed`, and {shadows: px of their shadow map,
+    OGBench's is 4096}}.
     The npz holds contexts, targets: (P, 29) float32; episode, source, target: (P,) int64, the last two cell ids;
-    teleport: (P,) bool; inbound, destinations: cell ids; walker: who walked; and with `visual` context_frames,
-    target_frames: (P, 3, 64, 64) uint8.
+    teleport: (P,) bool; inbound, destinations: cell ids; walker: who walked; and, where an OpenGL backend renders,
+    framed: (F,) the pairs that have frames, and context_frames, target_frames: (F, 3, 64, 64) uint8.
     Raises NetworkError, ChecksumError and JepaError as jepa.data.official.obtain, and JepaError where no cell was
-    crossed or, with `visual`, without OpenGL.
+    crossed.
     """
     out = Path(out)
     with downloads(out) as folder:
         facts, walked = _walks(folder, source, mirror, seed, settings, progress)
         arrays = pairs(walked, settings, seed)
         arrays["walker"] = np.array(facts["walker"])
-        if settings.get("visual", False):
-            for part in ("context", "target"):
-                qpos = arrays[f"{part}s"][:, :15]  # of the observation: at a teleport the file's qpos is newer
-                frames = render(qpos, settings.get("shadows") or SHADOWS, progress)
-                arrays[f"{part}_frames"] = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
+        if gl.probe() is None:
+            print(gl.SENTENCE, file=sys.stderr, flush=True)
+        else:
+            arrays |= _frames(arrays, settings["frames"], seed, progress)
         with atomic_path(out) as temporary:
             np.savez_compressed(temporary, **arrays)
     teleport = arrays["teleport"]
     return facts | {
         "pairs": len(teleport),
         "teleport_pairs": int(teleport.sum()),
-        "visual": settings.get("visual", False),
+        "framed_pairs": len(arrays.get("framed", ())),
     }
 
 
@@ -86,7 +86,7 @@ def pairs(walked, settings, seed):
     """Contexts and targets of the crossings of a dataset.
 
     walked: {observations: (N, 29), qpos: (N, 15), terminals: (N,)}. settings: of `prepare`. Returns the arrays of
-    `prepare` but `walker` and frames. Raises JepaError if no cell was crossed.
+    `prepare` but `walker`, `framed` and frames. Raises JepaError if no cell was crossed.
     """
     maze, observations = graph(), walked["observations"]
     found = extract(observations[:, :2], walked["terminals"], maze)
@@ -95,14 +95,8 @@ def pairs(walked, settings, seed):
     last = found.second_start - 1  # the row at which a teleport shows
     jumped = np.abs(walked["qpos"][last, :2] - observations[last, :2]).max(axis=1) > JUMP
     rng = rng_of("ant pairs", seed)
-    ordinary = np.flatnonzero(~jumped)
-    ordinary = np.sort(rng.permutation(ordinary)[: settings.get("crossings")])
-    crossing = np.sort(
-        np.concatenate([
-            np.repeat(ordinary, settings.get("draws", 1)),
-            np.repeat(np.flatnonzero(jumped), settings.get("teleport_draws", 1)),
-        ])
-    )  # fmt: skip
+    draws = np.where(jumped, settings.get("teleport_draws", 1), settings.get("draws", 1))
+    crossing = np.repeat(np.arange(len(jumped)), draws)
     offset = rng.random((2, len(crossing)))
     first = found.first_start[crossing] + (offset[0] * found.first_len[crossing]).astype(np.int64)
     second = found.second_start[crossing] + (offset[1] * found.second_len[crossing]).astype(np.int64)
@@ -119,6 +113,19 @@ def pairs(walked, settings, seed):
     }
 
 
+def framed(teleport, settings, seed):
+    """The pairs of which frames are rendered, in order. teleport: (P,) bool.
+
+    settings: {crossings, teleports: at most so many pairs that are none, and that are teleports (None for all)}.
+    """
+    rng = rng_of("ant frames", seed)
+    kept = [
+        rng.permutation(np.flatnonzero(teleport == jumped))[: settings[most]]
+        for jumped, most in ((False, "crossings"), (True, "teleports"))
+    ]
+    return np.sort(np.concatenate(kept))
+
+
 def audit(arrays, settings, seed, work, progress=True):
     """Compare the arms (see jepa.domains.compare) on the teleports of held-out episodes. arrays: those of `prepare`.
 
@@ -132,6 +139,8 @@ def build(arrays, settings, seed):
     """The Domain of `audit`. The seed draws the held-out episodes and the samples of the destinations."""
     if settings["space"] != "latent":
         raise JepaError(f"space is {settings['space']!r}, but destinations are matched in latents: use latent.")
+    if settings.get("visual", False):
+        arrays = _only_framed(arrays)
     teleport, episode = arrays["teleport"], arrays["episode"]
     names = np.unique(episode)
     held = rng_of("ant held-out", seed).permutation(names)[: max(1, round(HELD_OUT * len(names)))]
@@ -230,14 +239,34 @@ def credited(u, manifolds, match=MATCH):
     return best & (nearest >= match)
 
 
+def _only_framed(arrays):
+    """The arrays of the pairs that have frames, in the order of `framed`."""
+    if "framed" not in arrays:
+        raise JepaError(
+            "These ant data have no frames, since no OpenGL backend rendered where they were prepared: see "
+            "`jepa doctor`, delete the data and prepare them again."
+        )
+    of_pairs = {name: arrays[name][arrays["framed"]] for name, (_, *axes) in ARRAYS.items() if axes[:1] == ["P"]}
+    return {**arrays, **of_pairs}
+
+
+def _frames(arrays, settings, seed, progress):
+    """The arrays of `prepare` that only frames need. settings: {crossings, teleports, shadows}."""
+    rows = framed(arrays["teleport"], settings, seed)
+    frames = {"framed": rows}
+    for part in ("context", "target"):
+        qpos = arrays[f"{part}s"][rows, :15]  # of the observation: at a teleport the file's qpos is newer
+        drawn = render(qpos, settings.get("shadows") or SHADOWS, progress)
+        frames[f"{part}_frames"] = np.ascontiguousarray(drawn.transpose(0, 3, 1, 2))
+    return frames
+
+
 def _observations(arrays, visual, train):
     """Contexts and targets for a network: numbers or frames (then (N, 3, 64, 64)), in float32.
 
     Every number, and every colour of a frame, has mean 0 and deviation 1 over the training contexts. Frames that are
     merely positive would all start out as nearly the same latent, from where such a latent space collapses.
     """
-    if visual and "context_frames" not in arrays:
-        raise JepaError("These ant data have no frames; prepare them with `visual: true`.")
     names = ("context_frames", "target_frames") if visual else ("contexts", "targets")
     axes = (0, 2, 3) if visual else (0,)
     known = arrays[names[0]][train]
