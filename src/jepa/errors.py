@@ -1,5 +1,7 @@
 """The one exception that users meet."""
 
+import atexit
+import gc
 import sys
 
 
@@ -10,8 +12,10 @@ class JepaError(Exception):
 def run(main):
     """Call `main()`; end with exit code 2 and one line when the user has made a mistake or the system refuses a file.
 
-    Everything else is our mistake and keeps its traceback.
+    Everything else is our mistake and keeps its traceback. The process ends without a last look for garbage, which
+    takes torch's hundred thousand objects a third of a second.
     """
+    atexit.register(gc.freeze)
     try:
         main()
     except JepaError as error:
