@@ -253,12 +253,11 @@ def _only_framed(arrays):
 def _frames(arrays, settings, seed, progress):
     """The arrays of `prepare` that only frames need. settings: {crossings, teleports, shadows}."""
     rows = framed(arrays["teleport"], settings, seed)
-    frames = {"framed": rows}
-    for part in ("context", "target"):
-        qpos = arrays[f"{part}s"][rows, :15]  # of the observation: at a teleport the file's qpos is newer
-        drawn = render(qpos, settings.get("shadows") or SHADOWS, progress)
-        frames[f"{part}_frames"] = np.ascontiguousarray(drawn.transpose(0, 3, 1, 2))
-    return frames
+    qpos = np.stack([arrays["contexts"][rows, :15], arrays["targets"][rows, :15]])  # the file's is newer at a teleport
+    seen, which = np.unique(qpos.reshape(-1, 15), axis=0, return_inverse=True)  # pairs of a crossing share many rows
+    frames = render(seen, settings.get("shadows") or SHADOWS, progress).transpose(0, 3, 1, 2)
+    context_frames, target_frames = frames[which.reshape(2, -1)]
+    return {"framed": rows, "context_frames": context_frames, "target_frames": target_frames}
 
 
 def _observations(arrays, visual, train):
