@@ -138,6 +138,14 @@ def test_the_domain_keeps_episodes_apart_and_its_off_contexts_away_from_teleport
     assert not np.array_equal(antmaze.build(arrays, SETTINGS, 1).test, domain.test)
 
 
+@pytest.mark.parametrize("frames", [{}, {"frames": {"crossings": 2, "teleports": 3}}])
+def test_an_option_of_the_frames_that_is_missing_is_named_before_anybody_walks(tmp_path, frames):
+    settings = {name: value for name, value in SMALL.items() if name != "frames"} | frames
+    with pytest.raises(JepaError, match="lack '(frames|shadows)'"):
+        antmaze.prepare(tmp_path / "a.npz", source="generate", mirror=None, seed=0, settings=settings, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_frames_are_of_at_most_so_many_pairs_of_either_sort():
     teleport = np.arange(60) % 5 == 0
     rows = antmaze.framed(teleport, {"crossings": 7, "teleports": 4}, 0)

@@ -23,10 +23,10 @@ from jepa.data.crossings import extract
 from jepa.data.download import NetworkError
 from jepa.data.generate_ant import KIND, OFFICIAL_EPISODES, OFFICIAL_STEPS, generate
 from jepa.data.official import downloads, obtain
-from jepa.domains.base import Domain
+from jepa.domains.base import Domain, require
 from jepa.domains.compare import compare
 from jepa.envs import gl
-from jepa.envs.ant_maze import SHADOWS, graph, render
+from jepa.envs.ant_maze import graph, render
 from jepa.errors import JepaError
 from jepa.evaluation.coverage import MATCH
 from jepa.files import atomic_path
@@ -61,8 +61,10 @@ def prepare(out, *, source, mirror, seed, settings, progress=True):
     teleport: (P,) bool; inbound, destinations: cell ids; walker: who walked; and, where an OpenGL backend renders,
     framed: (F,) the pairs that have frames, and context_frames, target_frames: (F, 3, 64, 64) uint8.
     Raises NetworkError, ChecksumError and JepaError as jepa.data.official.obtain, and JepaError where no cell was
-    crossed.
+    crossed or an option of the frames is missing.
     """
+    require(settings, "frames")
+    require(settings["frames"], "crossings", "teleports", "shadows")
     out = Path(out)
     with downloads(out) as folder:
         facts, walked = _walks(folder, source, mirror, seed, settings, progress)
@@ -253,9 +255,10 @@ def _only_framed(arrays):
 def _frames(arrays, settings, seed, progress):
     """The arrays of `prepare` that only frames need. settings: {crossings, teleports, shadows}."""
     rows = framed(arrays["teleport"], settings, seed)
-    qpos = np.stack([arrays["contexts"][rows, :15], arrays["targets"][rows, :15]])  # the file's is newer at a teleport
+    # qpos of the observations: at a teleport the one of the file is newer
+    qpos = np.stack([arrays["contexts"][rows, :15], arrays["targets"][rows, :15]])
     seen, which = np.unique(qpos.reshape(-1, 15), axis=0, return_inverse=True)  # pairs of a crossing share many rows
-    frames = render(seen, settings.get("shadows") or SHADOWS, progress).transpose(0, 3, 1, 2)
+    frames = render(seen, settings["shadows"], progress).transpose(0, 3, 1, 2)
     context_frames, target_frames = frames[which.reshape(2, -1)]
     return {"framed": rows, "context_frames": context_frames, "target_frames": target_frames}
 
