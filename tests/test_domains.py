@@ -288,6 +288,20 @@ def test_arrays_are_read_without_unpickling(tmp_path):
         load_arrays(tmp_path / "none.npz", layout)
 
 
+def test_arrays_beside_the_layout_are_read_only_when_they_are_asked_for(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, a=np.arange(3), frames=np.full(1000, 7, np.uint8))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(bytes([7]) * 9, bytes([8]) * 9, 1))  # frames no longer have their checksum
+    arrays = load_arrays(path, {"a": ("i", "N")})
+    assert arrays["a"].tolist() == [0, 1, 2]
+    assert list(arrays) == ["a", "frames"] and "frames" in arrays and "sound" not in arrays
+    with pytest.raises(JepaError, match=r"x.npz is no file of a domain's arrays .*CRC"):
+        arrays["frames"]
+    with pytest.raises(JepaError, match="x.npz lacks the array 'sound'"):
+        arrays["sound"]
+
+
 @pytest.mark.parametrize(
     ("layout", "message"),
     [

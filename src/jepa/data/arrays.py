@@ -16,19 +16,38 @@ def read_npz(path, what, names=None):
     """Arrays of an npz file by name. names: those that are needed, None for all that there are.
 
     what: of which the file should be, for the message. Raises JepaError when the file is missing, is not what it
-    should be, or would not fit into the free memory: a few kB can inflate to many GB.
+    should be, or the arrays would not fit into the free memory: a few kB can inflate to many GB.
     """
-    path = Path(path)
-    if not path.is_file():
+    with _file_of(what, path):
+        sizes = _sizes(path)
+        names = sizes if names is None else names
+        check_memory(sum(sizes.get(name, 0) for name in names))
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names}
+
+
+def npz_names(path, what):
+    """The names of an npz file's arrays. what, errors: as of read_npz; no array is read."""
+    with _file_of(what, path):
+        return list(_sizes(path))
+
+
+@contextmanager
+def _file_of(what, path):
+    """Every error that reading the file may raise, as a JepaError."""
+    if not Path(path).is_file():
         raise JepaError(f"{path} does not exist; run the rule that writes it.")
     try:
-        with zipfile.ZipFile(path) as file:
-            check_memory(sum(member.file_size for member in file.infolist()))
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names or file.files}
+        yield
     except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds for damaged files
         reason = str(error) or type(error).__name__
         raise JepaError(f"{path} is no file of {what} ({reason}); delete it and run the rule that writes it.") from None
+
+
+def _sizes(path):
+    """Bytes of an npz file's arrays in memory, by name."""
+    with zipfile.ZipFile(path) as file:
+        return {member.filename.removesuffix(".npy"): member.file_size for member in file.infolist()}
 
 
 def read_hdf5(file, names):

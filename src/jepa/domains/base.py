@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jepa.data.arrays import read_npz
+from jepa.data.arrays import npz_names, read_npz
 from jepa.errors import JepaError
 
 BETTER = ("lower", "higher")
@@ -103,14 +103,14 @@ def _check_values(name, array):
 
 
 def load_arrays(path, layout):
-    """The arrays that prepare_domain wrote, by name.
+    """The arrays that prepare_domain wrote, by name; those beside the layout are read when they are asked for.
 
     layout: {name: (kind, *axes)}, the ARRAYS of the domain's module. kind: letters of numpy's dtype.kind; an axis is a
-    length, or a letter that stands for the same length, not 0, in every array. Arrays beside these are not looked at.
+    length, or a letter that stands for the same length, not 0, in every array.
     Raises JepaError, naming file and array, when the file is missing or damaged, when an array of the layout is not
     there or has another type or shape; and, later, when another array is asked for that is not there.
     """
-    arrays, lengths = Arrays(read_npz(path, "a domain's arrays"), path=path), {}
+    arrays, lengths = Arrays(path), {}
     for name, (kind, *axes) in layout.items():
         array = arrays[name]
         fits = array.dtype.kind in kind and array.ndim == len(axes)
@@ -126,12 +126,26 @@ def load_arrays(path, layout):
     return arrays
 
 
-class Arrays(dict):
-    """Arrays by name, and the file that they are from."""
+class Arrays(Mapping):
+    """A domain's arrays by name, read when they are first asked for: an audit of numbers never opens the frames."""
 
-    def __init__(self, arrays, path):
-        super().__init__(arrays)
-        self.path = path
+    WHAT = "a domain's arrays"
 
-    def __missing__(self, name):
-        raise JepaError(f"{self.path} lacks the array {name!r}; delete it and run the rule that prepares it.")
+    def __init__(self, path):
+        self.path, self.names, self._known = path, npz_names(path, self.WHAT), {}
+
+    def __getitem__(self, name):
+        if name not in self.names:
+            raise JepaError(f"{self.path} lacks the array {name!r}; delete it and run the rule that prepares it.")
+        if name not in self._known:
+            self._known |= read_npz(self.path, self.WHAT, [name])
+        return self._known[name]
+
+    def __contains__(self, name):
+        return name in self.names
+
+    def __iter__(self):
+        return iter(self.names)
+
+    def __len__(self):
+        return len(self.names)
