@@ -24,8 +24,10 @@ LABELS = {
     "dino-port": "DINO-WM port",
     "vjepa2-ac": "V-JEPA 2-AC",
 }
-JUDGED = (*LATENT, *RAW, "digits", "inpainting", *ANTS, *TAXI, "video")  # domains with a verdict
-CLAIMS = (LATENT, RAW, *((name,) for name in JUDGED if name not in (*LATENT, *RAW)))  # scenes are one domain
+ALONE = ("digits", "inpainting", *ANTS, *TAXI, "video", "dino-port")
+GROUPS = (LATENT, RAW, tuple(SWEEP.values()))  # domains that are one domain: scenes, numbers of branches
+CLAIMS = (*GROUPS, *((name,) for name in ALONE))
+JUDGED = tuple(name for claim in CLAIMS for name in claim)  # domains with a verdict
 REFERENCES = {  # the row of a domain's record that stands for what needs no model
     **dict.fromkeys((*RAW, *TAXI), "constant velocity"),
     "digits": "what was there",

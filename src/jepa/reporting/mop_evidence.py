@@ -53,8 +53,8 @@ CHAIN = Panel(
     (
         "Ranges are over the three mazes. Successors a cell: proposed edges over cells; the mazes have 2.1–2.2.",
         "Generality counts the rows of the table of that name that were run, ETH/UCY once in latents and once in "
-        "metres (means of scenes), and of them those without a †; the two taxi rows are controls, which the paper's "
-        "verdict rejects.",
+        "metres (means of scenes), conformers once, and of them those without a †; the two taxi rows are controls, "
+        "which the paper's verdict rejects.",
     ),
 )
 
