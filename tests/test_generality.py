@@ -168,12 +168,12 @@ def test_every_domain_is_in_the_table_once_and_every_quantity_in_the_list():
     scenes = [{name} for name in (*LATENT, *RAW)]
     for rows in (verdicts, scores, [*others, {"dino-port"}]):  # which has other arms
         assert all(rows.count(domains) == 1 for domains in claims + scenes) and len(rows) == len(claims + scenes)
-    assert rows_of(mop_generality.CONFORMERS) == [(name,) for name in domain_grid.SWEEP.values()]
+    assert rows_of(mop_generality.SWEEP) == [(name,) for name in domain_grid.CONFORMERS]
     claimed = [domain for claim in domain_grid.CLAIMS for domain in claim]
     assert sorted(claimed) == sorted(domain_grid.JUDGED) and set(domain_grid.LABELS) == set(DATASETS)
     compared = set(domain_grid.JUDGED) - {"dino-port"}
     assert set(domain_quantities.QUANTITIES) == set(contents.FROM_DOMAINS)
-    assert {name for name, (metrics, _) in synthetic_domains.METRICS.items() if metrics} == set(compared)
+    assert {name for name, (metrics, _) in synthetic_domains.METRICS.items() if metrics} == compared
 
 
 def test_the_notes_tell_the_thresholds_of_the_verdict():

@@ -18,7 +18,7 @@ def read_npz(path, what, names=None):
     what: of which the file should be, for the message. Raises JepaError when the file is missing, is not what it
     should be, or the arrays would not fit into the free memory: a few kB can inflate to many GB.
     """
-    with _file_of(what, path):
+    with _file_of(path, what):
         sizes = _sizes(path)
         names = sizes if names is None else names
         check_memory(sum(sizes.get(name, 0) for name in names))
@@ -28,12 +28,12 @@ def read_npz(path, what, names=None):
 
 def npz_names(path, what):
     """The names of an npz file's arrays. what, errors: as of read_npz; no array is read."""
-    with _file_of(what, path):
+    with _file_of(path, what):
         return list(_sizes(path))
 
 
 @contextmanager
-def _file_of(what, path):
+def _file_of(path, what):
     """Every error that reading the file may raise, as a JepaError."""
     if not Path(path).is_file():
         raise JepaError(f"{path} does not exist; run the rule that writes it.")

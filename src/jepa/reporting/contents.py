@@ -33,7 +33,7 @@ FIGURES = {  # name: the cells that it shows
             "digits",
             "dino-port",
             *domain_grid.LATENT,
-            *domain_grid.SWEEP.values(),
+            *domain_grid.CONFORMERS,
         ),
         *_cells("fanout", ("dense", "mdn", "mop"), MAZES),
     ),

@@ -8,6 +8,7 @@ LATENT = tuple(f"pedestrians-latent-{scene}" for scene in SCENES)
 RAW = tuple(f"pedestrians-raw-{scene}" for scene in SCENES)
 BRANCHES = (1, 2, 3, 4, 6, 9, 12, 18, 27)  # M of the conformer sweep
 SWEEP = {M: f"conformers-{M}" for M in BRANCHES}
+CONFORMERS = tuple(SWEEP.values())
 ANTS = ("antmaze-teleport", "visual-antmaze-teleport")
 TAXI = ("taxi-position", "taxi-history")
 LABELS = {
@@ -25,8 +26,7 @@ LABELS = {
     "vjepa2-ac": "V-JEPA 2-AC",
 }
 ALONE = ("digits", "inpainting", *ANTS, *TAXI, "video", "dino-port")
-GROUPS = (LATENT, RAW, tuple(SWEEP.values()))  # domains that are one domain: scenes, numbers of branches
-CLAIMS = (*GROUPS, *((name,) for name in ALONE))
+CLAIMS = (LATENT, RAW, CONFORMERS, *((name,) for name in ALONE))  # scenes are one domain, numbers of branches too
 JUDGED = tuple(name for claim in CLAIMS for name in claim)  # domains with a verdict
 REFERENCES = {  # the row of a domain's record that stands for what needs no model
     **dict.fromkeys((*RAW, *TAXI), "constant velocity"),
@@ -37,7 +37,7 @@ REFERENCES = {  # the row of a domain's record that stands for what needs no mod
 DATASETS = {  # name of the prepared data of each domain
     **dict.fromkeys((*LATENT, *RAW), "eth_ucy"),
     **dict.fromkeys(TAXI, "cabs"),
-    **dict.fromkeys(SWEEP.values(), "conformers"),
+    **dict.fromkeys(CONFORMERS, "conformers"),
     "digits": "digits",
     "inpainting": "inpainting",
     **dict.fromkeys(ANTS, "antmaze"),

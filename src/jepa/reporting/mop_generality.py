@@ -1,13 +1,13 @@
 """Tables beyond the mazes: every other domain with its number, its controls and the protocol's verdict."""
 
-from jepa.reporting.domain_grid import ALONE, ANTS, LABELS, LATENT, RAW, SWEEP
+from jepa.reporting.domain_grid import ALONE, ANTS, BRANCHES, CONFORMERS, LABELS, LATENT, RAW
 from jepa.reporting.layout import Column, Panel, Row, Table
 from jepa.reporting.mop_grid import ARMS
 from jepa.reporting.mop_grid import LABELS as ARM_LABELS
 
 LOWER = "↓"
 HIGHER = "↑"
-HIGHER_BETTER = {"digits", *ANTS, *SWEEP.values()}
+HIGHER_BETTER = {"digits", *ANTS, *CONFORMERS}
 
 
 def row(key, label, domains):
@@ -42,11 +42,10 @@ CODES = Column("codes", "k-means codes", quantity="score:codes headline", method
 DISPLACED = Column("displaced", "dense, displaced", quantity="score:displaced headline", methods=("dense",))
 METRES = (*map(domain_row, RAW), row("pedestrians-raw", "ETH/UCY, metres: mean of scenes", RAW))
 LATENTS = (*map(domain_row, LATENT), row("pedestrians-latent", "ETH/UCY, latent: mean of scenes", LATENT))
-BRANCHED = tuple(SWEEP.values())
 DOMAINS = (
     *LATENTS,
     *METRES,
-    row("conformers", f"conformers: mean of {len(SWEEP)} M from {min(SWEEP)} to {max(SWEEP)}", BRANCHED),
+    row("conformers", f"conformers: mean of {len(BRANCHES)} M from {min(BRANCHES)} to {max(BRANCHES)}", CONFORMERS),
     *map(domain_row, ALONE),
 )
 
@@ -121,9 +120,9 @@ FINAL_ERROR = Panel(
     ),
 )
 
-CONFORMERS = Panel(
+SWEEP = Panel(
     "F. Conformers of an alkane: share of the M branches that are matched",
-    tuple(map(domain_row, BRANCHED)),
+    tuple(map(domain_row, CONFORMERS)),
     (
         *scores("dense", "m3", "var", "mdn", "mop", "ensemble", "codebook"),
         CODES,
@@ -195,5 +194,5 @@ GENERALITY = Table(
     "generality",
     "Generality",
     "The same predictors, controls and verdict outside the point mazes",
-    (VERDICTS, SCORES, OTHERS, FINAL_ERROR, LATENT_ERROR, CONFORMERS, ANT_COVERAGE, PIXEL_COVERAGE, PORT),
+    (VERDICTS, SCORES, OTHERS, FINAL_ERROR, LATENT_ERROR, SWEEP, ANT_COVERAGE, PIXEL_COVERAGE, PORT),
 )
